@@ -1,1 +1,24 @@
-//! Skeleton.
+//! What two implementations of HALO must agree on, byte for byte: keys and ids, statements and their
+//! signatures, credentials and what they say together, the activity log, and what apps are shown.
+//!
+//! Pure: no clock, no randomness, no IO. Time comes in as [`Timestamp`], keys stay with whoever implements
+//! [`Sign`]. Facts that were checked travel as [`Verified`].
+//!
+//! The attack that remains is a key in the wrong hands: everything here believes a good signature.
+
+pub mod audit;
+pub mod credential;
+mod did;
+pub mod identity;
+mod keys;
+pub mod presentation;
+mod statement;
+mod time;
+mod verified;
+pub mod words;
+
+pub use did::Did;
+pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, IdentityKey, KeyError};
+pub use statement::{Sign, Signature, SignatureError, Statement, StatementKind};
+pub use time::Timestamp;
+pub use verified::Verified;
