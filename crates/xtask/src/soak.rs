@@ -1,0 +1,35 @@
+//! `cargo xtask soak`: the tests that inject faults, with their full counts.
+
+use crate::error::Trouble;
+use crate::place::Place;
+use crate::process::Run;
+use crate::setup;
+
+/// How long to soak.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many times the process is killed.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    rounds: u32,
+    /// How many cases a property is tried with.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    cases: u32,
+}
+
+/// Kills processes and tries properties.
+pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
+    setup::for_testing(place)?;
+    crash(place, options.rounds)?;
+    Run::cargo(place)
+        .env("PROPTEST_CASES", options.cases.to_string())
+        .args(["test", "--locked", "--package", "halo-protocol", "--package", "halo-store"])
+        .run()
+}
+
+/// `kill -9` at random points of create, approve, revoke and passphrase change.
+pub(crate) fn crash(place: &Place, rounds: u32) -> Result<(), Trouble> {
+    Run::cargo(place)
+        .env("HALO_CRASH_ROUNDS", rounds.to_string())
+        .args(["test", "--locked", "--package", "halo-cli", "--test", "it", "crash", "--", "--nocapture"])
+        .run()
+}
