@@ -1,1 +1,27 @@
-//! Skeleton.
+//! Where secrets sleep: the device root in the keychain of the operating system, or sealed by a passphrase.
+//!
+//! One random root a device; everything else is derived from it. Keys stay inside: others ask [`Keys`] to sign a
+//! kind of statement, to seal or to open; only the store key leaves, lent to a closure. The rule it guards: a
+//! root is never on a disk in the clear, and nothing that goes wrong here destroys anything. The attack that
+//! remains is a program with debugger rights as the same user while the wallet is unlocked.
+
+mod error;
+mod files;
+mod kdf;
+mod keychain;
+mod keys;
+mod keystore;
+mod labels;
+mod phrase;
+mod record;
+mod secret;
+mod signers;
+
+pub use error::{KeychainError, KeystoreError};
+pub use kdf::{KdfCost, calibrate};
+pub use keychain::{Keychain, KeychainState, MemoryKeychain, OsKeychain, probe};
+pub use keys::{IdentitySecrets, Keys};
+pub use keystore::{KeychainChoice, Keystore, NewKeystore, Place, StoreMark};
+pub use phrase::{Passphrase, Phrase};
+pub use record::ProfileId;
+pub use signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner};

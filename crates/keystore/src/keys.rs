@@ -1,0 +1,208 @@
+//! The keys of an unlocked device. They stay inside.
+
+use std::sync::Arc;
+
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use halo_protocol::{AgreementKey, DeviceKey};
+use x25519_dalek::{PublicKey, StaticSecret};
+use zeroize::Zeroizing;
+
+use crate::error::KeystoreError;
+use crate::labels;
+use crate::phrase::Phrase;
+use crate::record::ProfileId;
+use crate::secret::{Secret, fill};
+use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner};
+
+/// The keys of an unlocked device; wiped when dropped.
+pub struct Keys {
+    pub(crate) root: Secret,
+    profile: ProfileId,
+    device: Arc<DeviceSigner>,
+    agreement: AgreementKey,
+    alias_seed: Option<Secret>,
+}
+
+/// The secrets of an identity: 32 bytes that the 24 words spell.
+pub struct IdentitySecrets {
+    phrase: Phrase,
+}
+
+/// What a sealed value is; bound into its seal.
+#[derive(Clone, Copy)]
+enum Slot {
+    Identity,
+    AliasSeed,
+    Mark,
+}
+
+impl Slot {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::AliasSeed => "alias seed",
+            Self::Mark => "mark",
+        }
+    }
+}
+
+impl Keys {
+    pub(crate) fn new(root: Secret, profile: ProfileId) -> Result<Self, KeystoreError> {
+        let device = DeviceSigner::new(root.derive(labels::DEVICE_SIGNING, &[])).ok_or(WEAK)?;
+        let agreement = root.derive(labels::DEVICE_AGREEMENT, &[]);
+        let agreement = PublicKey::from(&StaticSecret::from(*agreement.expose()));
+        let agreement = AgreementKey::from_bytes(agreement.as_bytes()).map_err(|_| WEAK)?;
+        Ok(Self { root, profile, device: Arc::new(device), agreement, alias_seed: None })
+    }
+
+    /// Signs as this device.
+    #[must_use]
+    pub fn device(&self) -> Arc<DeviceSigner> {
+        self.device.clone()
+    }
+
+    /// This device's signing key.
+    #[must_use]
+    pub fn device_key(&self) -> DeviceKey {
+        self.device.device_key()
+    }
+
+    /// This device's agreement key.
+    #[must_use]
+    pub const fn agreement_key(&self) -> AgreementKey {
+        self.agreement
+    }
+
+    /// Lends the key of the database.
+    pub fn with_store_key<T>(&self, borrow: impl FnOnce(&[u8; 32]) -> T) -> T {
+        borrow(self.root.derive(labels::STORE, &[]).expose())
+    }
+
+    /// Makes the secrets of a new identity.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness.
+    pub fn make_identity(&self) -> Result<IdentitySecrets, KeystoreError> {
+        Ok(IdentitySecrets { phrase: Phrase(Secret::make()?) })
+    }
+
+    /// The secrets that the words of an identity spell.
+    #[must_use]
+    pub fn identity_from_phrase(&self, phrase: Phrase) -> IdentitySecrets {
+        IdentitySecrets { phrase }
+    }
+
+    /// Seals an identity's secrets for the store.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness.
+    pub fn seal_identity(&self, identity: &IdentitySecrets) -> Result<Vec<u8>, KeystoreError> {
+        self.seal(Slot::Identity, identity.phrase.0.expose())
+    }
+
+    /// Opens what [`Self::seal_identity`] sealed on this device.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`].
+    pub fn open_identity(&self, sealed: &[u8]) -> Result<IdentitySecrets, KeystoreError> {
+        Ok(IdentitySecrets { phrase: Phrase(self.open_secret(Slot::Identity, sealed)?) })
+    }
+
+    /// Seals the seed of an identity's aliases for the store.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness.
+    pub fn seal_alias_seed(&self, identity: &IdentitySecrets) -> Result<Vec<u8>, KeystoreError> {
+        self.seal(Slot::AliasSeed, identity.phrase.0.derive(labels::ALIAS_SEED, &[]).expose())
+    }
+
+    /// Takes in what [`Self::seal_alias_seed`] sealed on this device.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`].
+    pub fn load_alias_seed(&mut self, sealed: &[u8]) -> Result<(), KeystoreError> {
+        self.alias_seed = Some(self.open_secret(Slot::AliasSeed, sealed)?);
+        Ok(())
+    }
+
+    /// Signs as the alias that one app knows.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
+        let seed = self.alias_seed.as_ref().ok_or(KeystoreError::SealedValue { what: "the alias seed" })?;
+        let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
+        AliasSigner::new(seed.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+    }
+
+    /// Signs ID tokens for one app.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`], for one app in 2^250.
+    pub fn client(&self, client_id: &str) -> Result<ClientSigner, KeystoreError> {
+        let broker = self.root.derive(labels::BROKER, &[]);
+        ClientSigner::new(broker.derive(labels::CLIENT, client_id.as_bytes())).ok_or(WEAK)
+    }
+
+    pub(crate) fn seal_mark(&self, mark: &[u8]) -> Result<Vec<u8>, KeystoreError> {
+        self.seal(Slot::Mark, mark)
+    }
+
+    pub(crate) fn open_mark(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+        self.open(Slot::Mark, sealed)
+    }
+
+    /// nonce (24) ‖ XChaCha20-Poly1305; slot and profile are associated data.
+    fn seal(&self, slot: Slot, plain: &[u8]) -> Result<Vec<u8>, KeystoreError> {
+        let mut nonce = [0; 24];
+        fill(&mut nonce)?;
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &self.associated(slot) })
+            .map_err(|_| KeystoreError::System { what: "seal" })?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    fn open(&self, slot: Slot, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+        let closed = KeystoreError::SealedValue { what: slot.name() };
+        let Some((nonce, sealed)) = sealed.split_first_chunk::<24>() else { return Err(closed) };
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &self.associated(slot) })
+            .map(Zeroizing::new)
+            .map_err(|_| closed)
+    }
+
+    fn open_secret(&self, slot: Slot, sealed: &[u8]) -> Result<Secret, KeystoreError> {
+        let plain = self.open(slot, sealed)?;
+        let bytes = <&[u8; 32]>::try_from(plain.as_slice());
+        bytes.map(Secret::copy).map_err(|_| KeystoreError::SealedValue { what: slot.name() })
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.root.derive(labels::SEALING, &[]).expose().into())
+    }
+
+    fn associated(&self, slot: Slot) -> Vec<u8> {
+        [b"halo sealed v1\0", slot.name().as_bytes(), b"\0", self.profile.as_bytes()].concat()
+    }
+}
+
+/// A derived key that is none; happens to nobody.
+const WEAK: KeystoreError = KeystoreError::System { what: "usable key" };
+
+impl IdentitySecrets {
+    /// Signs as the identity.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`], for one identity in 2^250.
+    pub fn signer(&self) -> Result<IdentitySigner, KeystoreError> {
+        IdentitySigner::new(self.phrase.0.derive(labels::IDENTITY, &[])).ok_or(WEAK)
+    }
+
+    /// The words.
+    #[must_use]
+    pub const fn phrase(&self) -> &Phrase {
+        &self.phrase
+    }
+}

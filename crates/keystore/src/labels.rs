@@ -1,0 +1,24 @@
+//! Every label of a derivation, in one table. A label is never given a second meaning.
+//!
+//! HKDF-SHA256 (RFC 5869); the label is `info`.
+
+/// From the device root: the device's signing key.
+pub(crate) const DEVICE_SIGNING: &[u8] = b"halo v1 device signing key";
+/// From the device root: the device's agreement key.
+pub(crate) const DEVICE_AGREEMENT: &[u8] = b"halo v1 device agreement key";
+/// From the device root: the key of the database.
+pub(crate) const STORE: &[u8] = b"halo v1 store key";
+/// From the device root: the root of the keys that sign for apps' ID tokens.
+pub(crate) const BROKER: &[u8] = b"halo v1 broker key";
+/// From the device root: seals values that lie in the store.
+pub(crate) const SEALING: &[u8] = b"halo v1 sealing key";
+/// From the device root: shows that a root is this profile's.
+pub(crate) const CHECK: &[u8] = b"halo v1 root check";
+/// From the broker key, salted with the app: signs for that app.
+pub(crate) const CLIENT: &[u8] = b"halo v1 client key";
+/// From the entropy of the 24 words: the identity key.
+pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
+/// From the entropy of the 24 words: the seed of the private aliases.
+pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
+/// From the alias seed, salted with app and epoch: the alias.
+pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
