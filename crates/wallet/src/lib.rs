@@ -1,1 +1,54 @@
-//! Skeleton.
+//! HALO's façade: the one [`Wallet`] that window, command line, broker and tests share.
+//!
+//! The wallet decides what the user may do and remembers what the user allowed. It is a cloneable handle on
+//! one engine (see [`Wallet`]); commands are its methods, [`Snapshot`] is everything that can be shown, and
+//! [`Watch`] yields the snapshot and what happens after it. It knows nothing of HTTP, windows or terminals.
+//!
+//! The rule it guards: nothing is granted, signed or shown that the user did not allow, and every such act is
+//! in the activity log in the same transaction. The attack that remains is a program with debugger rights as
+//! the same user; against that no wallet in user space helps (docs/threat-model.md).
+
+mod activity;
+mod appearance;
+mod approvals;
+mod approve;
+mod apps;
+mod asker;
+mod command;
+mod config;
+mod engine;
+mod error;
+mod grant;
+mod handle;
+mod lifecycle;
+mod open;
+mod paths;
+mod phrase;
+mod profile;
+mod random;
+mod request;
+#[cfg(target_os = "linux")]
+mod session_watch;
+mod startup;
+mod tokens;
+mod view;
+
+pub use approve::Ticket;
+pub use asker::{AppKind, Asker, Process};
+pub use command::{
+    Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
+    UserInfo,
+};
+pub use config::{KdfTarget, WalletConfig};
+pub use error::WalletError;
+pub use halo_keystore::{KeychainChoice, Passphrase};
+pub use handle::{Wallet, Watch};
+pub use paths::{default_profile, runtime_dir};
+pub use request::{
+    AnsweredBy, Approval, AskerView, Comparison, GrantId, Outcome, ProfileField, RequestId, RequestView,
+    Scope, SignInRequest, Warning,
+};
+pub use view::{
+    ActivityView, AppView, Event, GrantFacts, IdentityView, KeychainView, PhraseState, RootPlace, Settings,
+    Snapshot, State, Theme, Trouble,
+};

@@ -1,0 +1,84 @@
+//! Granting, and taking back.
+
+use halo_protocol::Timestamp;
+use halo_protocol::audit::AuditEvent;
+
+use crate::engine::clock;
+use crate::error::WalletError;
+use crate::grant::Grant;
+use crate::handle::Wallet;
+use crate::open::Open;
+use crate::random::random;
+use crate::request::{Approval, GrantId, RequestView, Scope, SignInRequest};
+use crate::view::Event;
+
+impl Wallet {
+    /// Takes a grant back. Whatever hangs on it is over at once.
+    ///
+    /// # Errors
+    /// [`WalletError::NotFound`] if there is no such grant.
+    pub async fn revoke(&self, id: &GrantId) -> Result<(), WalletError> {
+        let id = id.clone();
+        self.try_job(move |engine| {
+            engine.unlocked()?.revoke(&id, clock())?;
+            engine.keep_mark();
+            engine.changed();
+            engine.tell(Event::Revoked(id));
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Open {
+    /// Makes the grant the user approved, or widens the one there is.
+    pub(crate) fn grant(
+        &mut self,
+        request: &SignInRequest,
+        approval: &Approval,
+        view: &RequestView,
+        now: Timestamp,
+    ) -> Result<GrantId, WalletError> {
+        let asker = &request.asker;
+        let before = self.grant_of(asker).cloned();
+        let mut grant = match before {
+            Some(grant) => grant,
+            None => Grant::fresh(asker, random()?, now),
+        };
+        let scopes = approval.scopes.as_ref().unwrap_or(&view.scopes);
+        grant.scopes.extend(scopes);
+        if scopes.contains(&Scope::Profile) {
+            let fields = approval.fields.as_ref().unwrap_or(&view.fields);
+            grant.fields = fields.iter().copied().collect();
+        }
+        if request.scopes.contains(&Scope::Identity) {
+            grant.identity = approval.identity;
+            if !approval.identity {
+                grant.scopes.remove(&Scope::Identity);
+            }
+        }
+        grant.name = view.app.name.clone().or(grant.name);
+        grant.meet(asker.instance.as_ref());
+        let event = AuditEvent::Approved {
+            grant: grant.row.id,
+            client: grant.client_id.clone(),
+            scopes: grant.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            identity: grant.identity,
+            fields: grant.fields.iter().map(|field| field.as_str().to_owned()).collect(),
+        };
+        let subject = *self.identity_key.as_bytes();
+        let row = grant.row.clone();
+        self.issue_credential(now, subject, grant.assertion(false), event, |tx| tx.put_grant(&row))?;
+        Ok(grant.id)
+    }
+
+    fn revoke(&mut self, id: &GrantId, now: Timestamp) -> Result<(), WalletError> {
+        let grant = self.grants.get(id).cloned().ok_or(WalletError::NotFound { what: "the app" })?;
+        let event = AuditEvent::Revoked { grant: grant.row.id, client: grant.client_id.clone() };
+        let subject = *self.identity_key.as_bytes();
+        self.issue_credential(now, subject, grant.assertion(true), event, |tx| {
+            tx.drop_refresh_of(&grant.row.id)?;
+            tx.delete_grant(&grant.row.id)
+        })
+    }
+}

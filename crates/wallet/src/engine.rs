@@ -1,0 +1,295 @@
+//! The one owner of the wallet's state.
+//!
+//! A thread with a bounded inbox: everything that changes something is a job that runs here, one after the
+//! other, so that nothing needs a lock. Slow work (key derivation, the keychain's first answer) runs beside
+//! it and comes back as a job. After each job that changed something a new snapshot is published; readers
+//! never wait for this thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use halo_keystore::Keystore;
+use halo_protocol::Timestamp;
+use halo_store::ProfileDir;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::approvals::{Approvals, Effect};
+use crate::config::WalletConfig;
+use crate::error::WalletError;
+use crate::open::Open;
+use crate::request::{Outcome, RequestId};
+use crate::view::{Event, KeychainView, RootPlace, Settings, Snapshot, State, Trouble};
+
+/// One thing to do on the engine's thread.
+pub(crate) type Job = Box<dyn FnOnce(&mut Engine) + Send>;
+
+/// Jobs that may wait; whoever sends one more waits for room.
+pub(crate) const INBOX: usize = 256;
+/// Events a slow listener may lag behind before it must look at the snapshot instead.
+const EVENTS: usize = 256;
+/// The longest sleep: clocks jump when a machine wakes up, deadlines are by the clock.
+const LONGEST_NAP: Duration = Duration::from_secs(30);
+
+/// Why the wallet locks; recorded in the activity log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockReason {
+    /// The user said so.
+    User,
+    /// Nobody touched it for a while.
+    Idle,
+    /// The screen locked or the machine sleeps.
+    Session,
+    /// The program ends.
+    Closing,
+}
+
+impl LockReason {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Idle => "idle",
+            Self::Session => "session",
+            Self::Closing => "closing",
+        }
+    }
+}
+
+/// The state.
+pub(crate) struct Engine {
+    pub(crate) config: WalletConfig,
+    pub(crate) dir: ProfileDir,
+    pub(crate) keystore: Option<Arc<Keystore>>,
+    pub(crate) needs_passphrase: bool,
+    pub(crate) open: Option<Open>,
+    pub(crate) approvals: Approvals,
+    pub(crate) askers: HashMap<RequestId, (crate::request::SignInRequest, oneshot::Sender<Outcome>)>,
+    pub(crate) keychain: KeychainView,
+    pub(crate) trouble: Option<Trouble>,
+    pub(crate) settings: Settings,
+    pub(crate) broker_url: Option<String>,
+    /// Creating or unlocking is under way beside this thread.
+    pub(crate) busy: bool,
+    pub(crate) failed_unlocks: u32,
+    /// The places of the phrase the user was asked to re-enter.
+    pub(crate) quiz: Vec<u8>,
+    pub(crate) next_suspicion: Timestamp,
+    pub(crate) last_touch: Timestamp,
+    pub(crate) closing: bool,
+    dirty: bool,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    events: broadcast::Sender<Event>,
+}
+
+/// The ends of the engine that the handle keeps.
+pub(crate) struct Ends {
+    pub(crate) inbox: mpsc::Sender<Job>,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+/// The time by this machine's clock.
+pub(crate) fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Engine {
+    /// Starts the thread. It ends when the last handle is gone or [`Engine::closing`] is set.
+    pub(crate) fn start(
+        config: WalletConfig,
+        dir: ProfileDir,
+        keystore: Option<Arc<Keystore>>,
+    ) -> Result<Ends, WalletError> {
+        let (inbox, jobs) = mpsc::channel(INBOX);
+        let (events, _) = broadcast::channel(EVENTS);
+        let engine = Self {
+            config,
+            dir,
+            needs_passphrase: false,
+            keystore,
+            open: None,
+            approvals: Approvals::default(),
+            askers: HashMap::new(),
+            keychain: KeychainView::Unknown,
+            trouble: None,
+            settings: Settings::default(),
+            broker_url: None,
+            busy: false,
+            failed_unlocks: 0,
+            quiz: Vec::new(),
+            next_suspicion: Timestamp::from_millis(0),
+            last_touch: clock(),
+            closing: false,
+            dirty: false,
+            snapshots: watch::Sender::new(Arc::new(Snapshot::empty())),
+            events: events.clone(),
+        };
+        engine.snapshots.send_replace(Arc::new(engine.snapshot()));
+        let snapshots = engine.snapshots.subscribe();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|error| WalletError::BadInput { what: format!("no thread for the wallet: {error}") })?;
+        std::thread::Builder::new()
+            .name("halo-wallet".into())
+            .spawn(move || {
+                let mut jobs = jobs;
+                // The engine and with it the lock on the profile goes first: whoever waits for the inbox to close
+                // may open the profile anew.
+                runtime.block_on(engine.run(&mut jobs));
+                drop(jobs);
+            })
+            .map_err(|error| WalletError::BadInput { what: format!("no thread for the wallet: {error}") })?;
+        Ok(Ends { inbox, snapshots, events })
+    }
+
+    async fn run(mut self, jobs: &mut mpsc::Receiver<Job>) {
+        while !self.closing {
+            let job = tokio::select! {
+                job = jobs.recv() => match job {
+                    Some(job) => Some(job),
+                    None => break,
+                },
+                () = tokio::time::sleep(self.nap()) => None,
+            };
+            self.tick();
+            if let Some(job) = job {
+                job(&mut self);
+            }
+            self.publish();
+        }
+        self.lock(LockReason::Closing);
+        self.publish();
+    }
+
+    /// How long nothing happens by itself.
+    fn nap(&self) -> Duration {
+        let now = clock();
+        [self.approvals.deadline(), self.auto_lock_at()]
+            .into_iter()
+            .flatten()
+            .map(|at| Duration::from_millis(at.as_millis().saturating_sub(now.as_millis())))
+            .fold(LONGEST_NAP, Duration::min)
+    }
+
+    fn auto_lock_at(&self) -> Option<Timestamp> {
+        let minutes = u64::from(self.settings.auto_lock_minutes);
+        (self.open.is_some() && self.needs_passphrase && minutes > 0)
+            .then(|| self.last_touch.plus(Duration::from_secs(minutes.saturating_mul(60))))
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self) {
+        let now = clock();
+        let effects = self.approvals.tick(now);
+        for effect in &effects {
+            if let Effect::Close(id, Outcome::Expired) = effect {
+                self.record_end(id, "expired");
+            }
+        }
+        self.apply(effects);
+        if self.auto_lock_at().is_some_and(|at| at <= now) {
+            self.lock(LockReason::Idle);
+        }
+    }
+
+    /// Carries out what the queue of approvals decided.
+    pub(crate) fn apply(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.dirty = true;
+            match effect {
+                Effect::Show(id) => self.tell(Event::Asked(id)),
+                Effect::Close(id, outcome) => {
+                    if let Some((_, asker)) = self.askers.remove(&id) {
+                        // An asker that has gone does not need to hear.
+                        let _ = asker.send(outcome.clone());
+                    }
+                    self.tell(Event::Answered(id, outcome));
+                }
+                Effect::Mute { asker_key, until } => {
+                    if let Some(open) = &mut self.open
+                        && let Err(error) = open.store.write(|tx| tx.put_mute(&asker_key, until))
+                    {
+                        tracing::warn!(%error, "a mute was not kept");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops every key, closes the store and answers whoever waits.
+    pub(crate) fn lock(&mut self, reason: LockReason) {
+        let Some(mut open) = self.open.take() else { return };
+        if let Err(error) = open.record_locked(reason, clock()) {
+            tracing::warn!(%error, "locking was not recorded");
+        }
+        open.keep_mark(self.keystore.as_deref());
+        drop(open);
+        let effects = self.approvals.lock();
+        self.apply(effects);
+        self.dirty = true;
+        self.tell(Event::Locked);
+    }
+
+    /// The open wallet, or why there is none.
+    pub(crate) fn unlocked(&mut self) -> Result<&mut Open, WalletError> {
+        let empty = self.keystore.is_none();
+        self.open.as_mut().ok_or(if empty { WalletError::NoIdentity } else { WalletError::Locked })
+    }
+
+    /// Says that something changed.
+    pub(crate) fn changed(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Sends an event; nobody listening is fine.
+    pub(crate) fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// Publishes a snapshot if something changed.
+    pub(crate) fn publish(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            self.snapshots.send_replace(Arc::new(self.snapshot()));
+            self.tell(Event::Changed);
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot {
+            state: match (&self.keystore, &self.open) {
+                (None, _) => State::Empty,
+                (Some(_), None) => State::Locked,
+                (Some(_), Some(_)) => State::Unlocked,
+            },
+            trouble: self.trouble.clone(),
+            keychain: self.keychain,
+            root_place: self.keystore.as_ref().map(|keystore| match keystore.place() {
+                halo_keystore::Place::Os => RootPlace::Keychain,
+                halo_keystore::Place::File => RootPlace::File,
+            }),
+            passphrase: self.needs_passphrase,
+            requests: self.approvals.views(),
+            settings: self.settings.clone(),
+            broker_url: self.broker_url.clone(),
+            profile: self.config.profile.display().to_string(),
+            ..Snapshot::empty()
+        };
+        if let Some(open) = &self.open {
+            open.show(&mut snapshot);
+        }
+        snapshot
+    }
+
+    /// Records that a request ended without an answer.
+    pub(crate) fn record_end(&mut self, id: &RequestId, why: &str) {
+        let Some((request, _)) = self.askers.get(id) else { return };
+        let client_id = request.asker.client_id.clone();
+        if let Some(open) = &mut self.open
+            && let Err(error) = open.record_denied(&client_id, why, clock())
+        {
+            tracing::warn!(%error, "a denial was not recorded");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The wallet while it is unlocked: keys, store, and what the credentials say.
+//!
+//! Every change is one transaction that holds the change itself and the entry of the activity log that tells
+//! of it, so neither is ever there without the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use halo_keystore::{Keys, Keystore, Phrase, StoreMark};
+use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
+use halo_protocol::credential::{Assertion, Credential, DeviceProfile, Draft};
+use halo_protocol::identity::IdentityState;
+use halo_protocol::{Did, IdentityKey, Sign, Timestamp, Verified};
+use halo_store::{GrantRow, Store, StoreError, Tx};
+use zeroize::Zeroizing;
+
+use crate::asker::Asker;
+use crate::engine::{LockReason, clock};
+use crate::error::WalletError;
+use crate::grant::Grant;
+use crate::lifecycle::Origin;
+use crate::request::GrantId;
+use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
+
+/// The database in the identity's directory.
+const STORE: &str = "store.db";
+
+/// Names of the sealed values in the store.
+pub(crate) mod slot {
+    /// The identity's secrets; gone once the user removed the phrase from this device.
+    pub(crate) const IDENTITY: &str = "identity";
+    /// The seed of the private aliases.
+    pub(crate) const ALIAS_SEED: &str = "alias_seed";
+}
+
+/// Names of settings in the store.
+pub(crate) mod setting {
+    pub(crate) const IDENTITY_KEY: &str = "identity_key";
+    pub(crate) const PHRASE_CONFIRMED: &str = "phrase_confirmed";
+    pub(crate) const USER: &str = "user";
+}
+
+/// The unlocked wallet.
+pub(crate) struct Open {
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) store: Store,
+    pub(crate) identity_key: IdentityKey,
+    pub(crate) state: IdentityState,
+    pub(crate) grants: BTreeMap<GrantId, Grant>,
+    pub(crate) settings: Settings,
+    pub(crate) phrase: PhraseState,
+    pub(crate) audit_broken_at: Option<u64>,
+    credentials: Vec<Verified<Credential>>,
+    head: ChainHead,
+}
+
+impl Open {
+    /// Fills a new store: genesis credentials, sealed secrets, the first entry of the log.
+    ///
+    /// Returns the 24 words, unless they were where the identity came from.
+    pub(crate) fn create(
+        dir: &Path,
+        keys: &Keys,
+        origin: Origin,
+        name: &str,
+    ) -> Result<Option<Zeroizing<String>>, WalletError> {
+        let now = clock();
+        let (secrets, event, shown) = match origin {
+            Origin::New => {
+                let secrets = keys.make_identity()?;
+                let words = secrets.phrase().words();
+                (secrets, AuditEvent::IdentityCreated, Some(words))
+            }
+            Origin::Phrase(words) => {
+                let phrase = Phrase::parse(&words)?;
+                (keys.identity_from_phrase(phrase), AuditEvent::IdentityRecovered, None)
+            }
+        };
+        let identity = secrets.signer()?;
+        let genesis = genesis(&identity, keys, name, now)?;
+        let entry = AuditEntry::next(ChainHead::default(), now, event).sign(&*keys.device());
+        let sealed = (keys.seal_identity(&secrets)?, keys.seal_alias_seed(&secrets)?);
+        let mut store = keys.with_store_key(|key| Store::create(&dir.join(STORE), key))?;
+        store.write(|tx| {
+            for credential in &genesis {
+                tx.add_credential(credential)?;
+            }
+            tx.put_sealed(slot::IDENTITY, &sealed.0)?;
+            tx.put_sealed(slot::ALIAS_SEED, &sealed.1)?;
+            tx.put_setting(setting::IDENTITY_KEY, &identity.identity_key())?;
+            tx.put_setting(setting::PHRASE_CONFIRMED, &shown.is_none())?;
+            tx.append_audit(&entry)
+        })?;
+        store.close()?;
+        Ok(shown)
+    }
+}
+
+/// The identity's first credentials.
+fn genesis(
+    identity: &impl Sign,
+    keys: &Keys,
+    name: &str,
+    now: Timestamp,
+) -> Result<Vec<Verified<Credential>>, WalletError> {
+    let device = this_device();
+    Ok(halo_protocol::identity::genesis(identity, &*keys.device(), &keys.agreement_key(), device, name, now)?)
+}
+
+/// What this device is.
+fn this_device() -> DeviceProfile {
+    let label = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("COMPUTERNAME").ok())
+        .and_then(|name| crate::appearance::clean_name(&name))
+        .unwrap_or_else(|| "This computer".to_owned());
+    DeviceProfile {
+        label,
+        platform: std::env::consts::OS.to_owned(),
+        architecture: std::env::consts::ARCH.to_owned(),
+        os: std::env::consts::OS.to_owned(),
+        os_version: String::new(),
+    }
+}
+
+impl Open {
+    /// Opens the store with the keys and reads what it says.
+    ///
+    /// # Errors
+    /// [`WalletError::RolledBack`] if the store is older than the keychain remembers, unless `accept_older`.
+    pub(crate) fn load(
+        dir: &Path,
+        mut keys: Keys,
+        keystore: &Keystore,
+        accept_older: bool,
+    ) -> Result<Self, WalletError> {
+        let store = keys.with_store_key(|key| Store::open(&dir.join(STORE), key))?;
+        let damaged = |what: &str| WalletError::Damaged { what: what.to_owned() };
+        let identity_key: IdentityKey =
+            store.setting(setting::IDENTITY_KEY)?.ok_or_else(|| damaged("the identity key is missing"))?;
+        let credentials = store
+            .credentials()?
+            .iter()
+            .map(|bytes| Credential::decode(bytes).and_then(Credential::verify))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| WalletError::Damaged {
+                what: format!("a credential is not genuine: {error}"),
+            })?;
+        let alias_seed = store
+            .sealed(slot::ALIAS_SEED)?
+            .ok_or_else(|| damaged("the seed of the private aliases is missing"))?;
+        keys.load_alias_seed(&alias_seed)?;
+        let phrase = match (store.sealed(slot::IDENTITY)?, store.setting(setting::PHRASE_CONFIRMED)?) {
+            (None, _) => PhraseState::Forgotten,
+            (Some(_), Some(true)) => PhraseState::Confirmed,
+            (Some(_), _) => PhraseState::Unconfirmed,
+        };
+        let head = store.audit_head()?;
+        let mut open = Self {
+            settings: store.setting(setting::USER)?.unwrap_or_default(),
+            state: IdentityState::from_credentials(&identity_key, &credentials),
+            grants: BTreeMap::new(),
+            audit_broken_at: None,
+            keys: Arc::new(keys),
+            store,
+            identity_key,
+            phrase,
+            credentials,
+            head,
+        };
+        open.read_grants()?;
+        let older = open.is_older_than(keystore.mark(&open.keys)?)?;
+        match (older, accept_older) {
+            (true, false) => return Err(WalletError::RolledBack),
+            (true, true) => {
+                let what = "an older copy of the data was accepted".to_owned();
+                open.record(clock(), AuditEvent::Suspicious { what, client: None }, |_| Ok(()))?;
+            }
+            (false, _) => {}
+        }
+        open.check_log()?;
+        Ok(open)
+    }
+
+    /// Whether the log lacks what the keychain has seen of it.
+    fn is_older_than(&self, mark: Option<StoreMark>) -> Result<bool, WalletError> {
+        let Some(mark) = mark else { return Ok(false) };
+        Ok(self.store.audit_hash(mark.entries)? != Some(mark.head))
+    }
+
+    /// Verifies the whole log: a hash chain, and the signature over its head.
+    fn check_log(&mut self) -> Result<(), WalletError> {
+        let rows = self.store.audit_rows(1, u32::MAX)?;
+        let entries = rows.iter().map(|row| (row.body.as_slice(), &row.signature));
+        self.audit_broken_at = halo_protocol::audit::verify_chain(entries, &self.keys.device_key())
+            .err()
+            .map(|broken| broken.seq);
+        Ok(())
+    }
+
+    fn read_grants(&mut self) -> Result<(), WalletError> {
+        let mut rows: BTreeMap<[u8; 16], GrantRow> =
+            self.store.grants()?.into_iter().map(|row| (row.id, row)).collect();
+        self.grants = self
+            .state
+            .grants
+            .values()
+            .filter(|grant| !grant.revoked)
+            .filter_map(|grant| Some(Grant::new(grant, rows.remove(&grant.grant_id)?)))
+            .map(|grant| (grant.id.clone(), grant))
+            .collect();
+        Ok(())
+    }
+
+    /// Makes a change and tells of it in the log, both or neither.
+    pub(crate) fn record<T>(
+        &mut self,
+        now: Timestamp,
+        event: AuditEvent,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WalletError> {
+        let entry = AuditEntry::next(self.head, now, event).sign(&*self.keys.device());
+        let done = self.store.write(|tx| {
+            let done = change(tx)?;
+            tx.append_audit(&entry)?;
+            Ok(done)
+        })?;
+        self.head = ChainHead { seq: entry.seq, hash: entry.hash };
+        Ok(done)
+    }
+
+    /// Signs an assertion about `subject` as this device, keeps and applies it.
+    pub(crate) fn issue_credential<T>(
+        &mut self,
+        now: Timestamp,
+        subject: [u8; 32],
+        assertion: Assertion,
+        event: AuditEvent,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WalletError> {
+        let draft = Draft {
+            issuer: *self.keys.device_key().as_bytes(),
+            subject,
+            issued: now,
+            expires: None,
+            parents: self.state.heads.clone(),
+            assertion,
+        };
+        let credential = draft.sign(&*self.keys.device())?;
+        let done = self.record(now, event, |tx| {
+            tx.add_credential(&credential)?;
+            change(tx)
+        })?;
+        self.credentials.push(credential);
+        self.state = IdentityState::from_credentials(&self.identity_key, &self.credentials);
+        self.read_grants()?;
+        Ok(done)
+    }
+
+    /// The grant of an asker.
+    pub(crate) fn grant_of(&self, asker: &Asker) -> Option<&Grant> {
+        self.grants.values().find(|grant| grant.is_of(asker))
+    }
+
+    /// The subject an app knows the user by.
+    pub(crate) fn subject(&self, grant: &Grant) -> Result<String, WalletError> {
+        if grant.identity {
+            return Ok(self.identity_key.did_key());
+        }
+        let name = Grant::alias_name(grant.kind, &grant.client_id);
+        Ok(self.keys.alias(&name, grant.alias_epoch)?.alias_key().did_key())
+    }
+
+    /// The credentials that lead from this device to the identity.
+    pub(crate) fn chain(&self) -> Option<Vec<Vec<u8>>> {
+        self.state.chain_of(&self.keys.device_key(), &self.credentials)
+    }
+
+    /// Display name.
+    pub(crate) fn name(&self) -> &str {
+        self.state.profile.as_ref().map_or("", |profile| profile.display_name.as_str())
+    }
+
+    /// Picture as a `data:` URL.
+    pub(crate) fn picture(&self) -> Option<String> {
+        let bytes = self.state.profile.as_ref()?.avatar.as_ref()?;
+        let kind = crate::profile::picture_type(bytes)?;
+        Some(format!("data:{kind};base64,{}", BASE64.encode(bytes)))
+    }
+
+    /// Mutes that still hold.
+    pub(crate) fn mutes(&self) -> Vec<(String, Timestamp)> {
+        self.store.mutes(clock()).unwrap_or_default()
+    }
+
+    /// Lets the keychain remember how far the log has come.
+    pub(crate) fn keep_mark(&self, keystore: Option<&Keystore>) {
+        let Some(keystore) = keystore else { return };
+        let mark = StoreMark { entries: self.head.seq, head: self.head.hash };
+        if let Err(error) = keystore.set_mark(&self.keys, mark) {
+            tracing::warn!(%error, "the keychain did not take note of the state of the data");
+        }
+    }
+
+    pub(crate) fn record_locked(&mut self, reason: LockReason, now: Timestamp) -> Result<(), WalletError> {
+        self.record(now, AuditEvent::Locked { why: reason.as_str().to_owned() }, |_| Ok(()))
+    }
+
+    pub(crate) fn record_unlocked(&mut self, failures: u32, now: Timestamp) -> Result<(), WalletError> {
+        for _ in 0..failures.min(3) {
+            self.record(now, AuditEvent::UnlockFailed, |_| Ok(()))?;
+        }
+        self.record(now, AuditEvent::Unlocked, |tx| tx.expire(now))
+    }
+
+    pub(crate) fn record_denied(
+        &mut self,
+        client: &str,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), WalletError> {
+        let (client, why) = (client.to_owned(), why.to_owned());
+        self.record(now, AuditEvent::Denied { client, why }, |_| Ok(()))
+    }
+
+    /// Fills in what only an unlocked wallet can show.
+    pub(crate) fn show(&self, snapshot: &mut Snapshot) {
+        let device = self.state.devices.get(&self.keys.device_key());
+        snapshot.identity = Some(IdentityView {
+            did: Did::of(&self.identity_key).to_string(),
+            did_key: self.identity_key.did_key(),
+            name: self.name().to_owned(),
+            avatar: self.picture(),
+            device_key: self.keys.device_key().to_string(),
+            device_label: device
+                .and_then(|device| device.profile.as_ref())
+                .map(|profile| profile.label.clone())
+                .unwrap_or_default(),
+            phrase: self.phrase,
+        });
+        let mut apps: Vec<AppView> =
+            self.grants.values().filter_map(|grant| Some(grant.view(self.subject(grant).ok()?))).collect();
+        apps.sort_by_key(|app| std::cmp::Reverse((app.last_used.unwrap_or(app.created), app.created)));
+        snapshot.apps = apps;
+        snapshot.grants = self.grants.values().map(|grant| (grant.id.clone(), grant.facts())).collect();
+        snapshot.audit_broken_at = self.audit_broken_at;
+    }
+}

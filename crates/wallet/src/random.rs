@@ -1,0 +1,18 @@
+//! Fresh randomness from the operating system.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::error::WalletError;
+
+/// `N` unpredictable bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], WalletError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| WalletError::BadInput { what: format!("the system gave no randomness: {error}") })?;
+    Ok(bytes)
+}
+
+/// A name nobody can guess: 128 bits in base64url.
+pub(crate) fn random_name() -> Result<String, WalletError> {
+    Ok(BASE64URL_NOPAD.encode(&random::<16>()?))
+}
