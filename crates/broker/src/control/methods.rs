@@ -1,0 +1,401 @@
+//! The methods of the control socket: one call of the wallet each.
+
+use data_encoding::BASE64;
+use halo_wallet::{
+    AnsweredBy, Approval, CreateIdentity, Created, Event, GrantId, KeychainChoice, Outcome, Passphrase,
+    ProfileChange, ProfileField, RecoverIdentity, RequestId, RequestView, Scope, Settings, State, Wallet,
+    WalletError,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::client::ControlError;
+use super::server::{Desk, Reply};
+use crate::secret::Secret;
+
+/// Entries of the activity log in one answer.
+const MOST_ENTRIES: u32 = 1_000;
+
+impl From<WalletError> for ControlError {
+    fn from(error: WalletError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+type Answer = Result<Value, ControlError>;
+
+/// Carries out one request. `text` is the whole line: secrets go from there into what wipes them.
+pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Reply<'_>) -> Answer {
+    let wallet = &desk.wallet;
+    match method {
+        "status" => Ok(status(wallet)),
+        "init" => init(wallet, params(text)?).await,
+        "recover" => recover(wallet, params(text)?).await,
+        "lock" => done(wallet.lock().await),
+        "unlock" => unlock(wallet, params(text)?).await,
+        "passphrase.set" => {
+            let Change { current, new } = params(text)?;
+            let new = new.ok_or_else(|| bad("new is missing"))?;
+            done(wallet.set_passphrase(current.map(passphrase), Some(passphrase(new))).await)
+        }
+        "passphrase.remove" => {
+            let Change { current, .. } = params(text)?;
+            done(wallet.set_passphrase(current.map(passphrase), None).await)
+        }
+        "keychain.probe" => Ok(json!({"keychain": wallet.probe_keychain().await})),
+        "requests.list" => Ok(json!(unlocked(wallet)?.requests)),
+        "requests.watch" => watch(wallet, reply).await,
+        "requests.approve" => approve(wallet, params(text)?).await,
+        "requests.deny" => done(wallet.deny(&RequestId(params::<Id>(text)?.id)).await),
+        "apps.list" => Ok(json!(unlocked(wallet)?.apps)),
+        "apps.revoke" => done(wallet.revoke(&GrantId(params::<Id>(text)?.id)).await),
+        "identity.show" => Ok(json!(unlocked(wallet)?.identity)),
+        "identity.set" => set_profile(wallet, params(text)?).await,
+        "identity.phrase.quiz" => Ok(json!({"positions": wallet.phrase_quiz().await?})),
+        "identity.phrase.confirm" => {
+            let Answers { answers } = params(text)?;
+            let answers = answers.into_iter().map(|(at, word)| (at, word.expose().to_owned())).collect();
+            done(wallet.confirm_phrase(answers).await)
+        }
+        "identity.phrase.reveal" => {
+            let phrase = wallet.reveal_phrase(presence(text)?).await?;
+            Ok(json!({"phrase": phrase.as_str()}))
+        }
+        "identity.phrase.forget" => done(wallet.forget_phrase(presence(text)?).await),
+        "audit" => audit(wallet, params(text)?).await,
+        "settings.get" => Ok(json!(wallet.snapshot().settings)),
+        "settings.set" => set_settings(wallet, text).await,
+        "shutdown" => {
+            desk.end.send_replace(true);
+            Ok(Value::Null)
+        }
+        _ => Err(ControlError::new("control.unknown_method", format!("there is no method {method:?}"))),
+    }
+}
+
+/// Reads the params straight out of the line, so that no copy of a secret is left behind.
+fn params<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
+    #[derive(Deserialize)]
+    struct Body<T> {
+        params: Option<T>,
+    }
+    let body = serde_json::from_slice(text).and_then(|body: Body<T>| match body.params {
+        Some(params) => Ok(params),
+        None => serde_json::from_str("{}"),
+    });
+    // The message of the parser may quote what it read, which may be a secret; the place is enough.
+    body.map_err(|error| bad(format!("params do not fit the method (column {})", error.column())))
+}
+
+fn bad(message: impl Into<String>) -> ControlError {
+    ControlError::new("control.bad_params", message)
+}
+
+fn done(result: Result<(), WalletError>) -> Answer {
+    result?;
+    Ok(Value::Null)
+}
+
+fn unlocked(wallet: &Wallet) -> Result<std::sync::Arc<halo_wallet::Snapshot>, ControlError> {
+    let snapshot = wallet.snapshot();
+    match snapshot.state {
+        State::Unlocked => Ok(snapshot),
+        State::Locked => Err(WalletError::Locked.into()),
+        State::Empty => Err(WalletError::NoIdentity.into()),
+    }
+}
+
+fn passphrase(secret: Secret) -> Passphrase {
+    Passphrase::new(secret.into_text())
+}
+
+fn presence(text: &[u8]) -> Result<Option<Passphrase>, ControlError> {
+    Ok(params::<Presence>(text)?.passphrase.map(passphrase))
+}
+
+fn status(wallet: &Wallet) -> Value {
+    let snapshot = wallet.snapshot();
+    let identity = snapshot.identity.as_ref();
+    json!({
+        "state": snapshot.state,
+        "did": identity.map(|identity| &identity.did),
+        "did_key": identity.map(|identity| &identity.did_key),
+        "name": identity.map(|identity| &identity.name),
+        "device_key": identity.map(|identity| &identity.device_key),
+        "phrase": identity.map(|identity| identity.phrase),
+        "broker_url": snapshot.broker_url,
+        "kubes": [],
+        "peers": [],
+        "passphrase": snapshot.passphrase,
+        "keychain": snapshot.keychain,
+        "root_place": snapshot.root_place,
+        "trouble": snapshot.trouble,
+        "profile": snapshot.profile,
+        "pid": std::process::id(),
+        "audit_broken_at": snapshot.audit_broken_at,
+    })
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Presence {
+    #[serde(default)]
+    passphrase: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Change {
+    #[serde(default)]
+    current: Option<Secret>,
+    #[serde(default)]
+    new: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    answers: Vec<(u8, Secret)>,
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(rename_all = "snake_case")]
+enum Keychain {
+    #[default]
+    Auto,
+    Os,
+    None,
+}
+
+impl From<Keychain> for KeychainChoice {
+    fn from(choice: Keychain) -> Self {
+        match choice {
+            Keychain::Auto => Self::Auto,
+            Keychain::Os => Self::Os,
+            Keychain::None => Self::None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Init {
+    name: String,
+    #[serde(default)]
+    passphrase: Option<Secret>,
+    #[serde(default)]
+    keychain: Keychain,
+}
+
+async fn init(wallet: &Wallet, init: Init) -> Answer {
+    let created = wallet
+        .create_identity(CreateIdentity {
+            name: init.name,
+            passphrase: init.passphrase.map(passphrase),
+            keychain: init.keychain.into(),
+        })
+        .await?;
+    Ok(created_view(&created))
+}
+
+#[derive(Deserialize)]
+struct Recover {
+    phrase: Secret,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    passphrase: Option<Secret>,
+    #[serde(default)]
+    keychain: Keychain,
+}
+
+async fn recover(wallet: &Wallet, recover: Recover) -> Answer {
+    let created = wallet
+        .recover_identity(RecoverIdentity {
+            phrase: recover.phrase.into_inner(),
+            // The words do not hold a name; whoever brings none is asked later, in Settings.
+            name: recover.name.unwrap_or_else(|| "Me".to_owned()),
+            passphrase: recover.passphrase.map(passphrase),
+            keychain: recover.keychain.into(),
+        })
+        .await?;
+    Ok(created_view(&created))
+}
+
+fn created_view(created: &Created) -> Value {
+    let mut view = json!({"did": created.did, "did_key": created.did_key, "device_key": created.device_key});
+    if let (Some(phrase), Some(members)) = (&created.phrase, view.as_object_mut()) {
+        members.insert("phrase".to_owned(), phrase.as_str().into());
+    }
+    view
+}
+
+#[derive(Deserialize)]
+struct Unlock {
+    #[serde(default)]
+    passphrase: Option<Secret>,
+    #[serde(default)]
+    accept_older: bool,
+}
+
+async fn unlock(wallet: &Wallet, unlock: Unlock) -> Answer {
+    done(wallet.unlock(unlock.passphrase.map(passphrase), unlock.accept_older).await)
+}
+
+#[derive(Deserialize)]
+struct Approve {
+    id: String,
+    #[serde(default)]
+    words: Option<Words>,
+    #[serde(default)]
+    scopes: Option<Vec<Scope>>,
+    #[serde(default)]
+    fields: Option<Vec<ProfileField>>,
+    #[serde(default)]
+    identity: bool,
+}
+
+/// Three words, as a list or as a person types them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    List([String; 3]),
+    Text(String),
+}
+
+async fn approve(wallet: &Wallet, approve: Approve) -> Answer {
+    let words = match approve.words {
+        None => None,
+        Some(Words::List(words)) => Some(words),
+        Some(Words::Text(text)) => {
+            let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+            Some(words.try_into().map_err(|_| bad("words must be three words"))?)
+        }
+    };
+    let approval =
+        Approval { words, scopes: approve.scopes, fields: approve.fields, identity: approve.identity };
+    let grant = wallet.approve(&RequestId(approve.id), approval, AnsweredBy::Command).await?;
+    Ok(json!({ "grant": grant }))
+}
+
+#[derive(Deserialize)]
+struct SetProfile {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    avatar: Option<Option<String>>,
+}
+
+/// Tells `null` from a member that is not there.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+async fn set_profile(wallet: &Wallet, set: SetProfile) -> Answer {
+    let avatar = match set.avatar {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(text)) => {
+            Some(Some(BASE64.decode(text.as_bytes()).map_err(|_| bad("avatar is not base64"))?))
+        }
+    };
+    done(wallet.set_profile(ProfileChange { name: set.name, avatar }).await)
+}
+
+#[derive(Deserialize)]
+struct Audit {
+    #[serde(default)]
+    since: Option<u64>,
+    #[serde(default)]
+    before: Option<u64>,
+    #[serde(default)]
+    limit: Option<u32>,
+    #[serde(default)]
+    event: Option<String>,
+    #[serde(default)]
+    app: Option<String>,
+}
+
+async fn audit(wallet: &Wallet, audit: Audit) -> Answer {
+    let limit = audit.limit.unwrap_or(200).clamp(1, MOST_ENTRIES);
+    let mut entries = wallet.activity(audit.before, limit, audit.event, audit.app).await?;
+    if let Some(since) = audit.since {
+        entries.retain(|entry| entry.at >= since);
+    }
+    Ok(json!(entries))
+}
+
+async fn set_settings(wallet: &Wallet, text: &[u8]) -> Answer {
+    #[derive(Deserialize)]
+    struct Changes {
+        auto_lock_minutes: Option<u32>,
+        lock_with_screen: Option<bool>,
+        theme: Option<halo_wallet::Theme>,
+    }
+    let changes: Changes = params(text)?;
+    let before = wallet.snapshot().settings.clone();
+    done(
+        wallet
+            .set_settings(Settings {
+                auto_lock_minutes: changes.auto_lock_minutes.unwrap_or(before.auto_lock_minutes),
+                lock_with_screen: changes.lock_with_screen.unwrap_or(before.lock_with_screen),
+                theme: changes.theme.unwrap_or(before.theme),
+            })
+            .await,
+    )
+}
+
+/// Streams what happens to requests; ends with the wallet.
+async fn watch(wallet: &Wallet, reply: &mut Reply<'_>) -> Answer {
+    let gone = |_| ControlError::new("control.broken", "nobody listens");
+    let mut watch = wallet.watch();
+    let mut told: Vec<RequestId> = Vec::new();
+    // Told from the snapshot, which holds also what a slow reader missed.
+    let snapshot = watch.snapshot.clone();
+    tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
+    while let Some(event) = watch.next().await {
+        match event {
+            Event::Answered(id, outcome) => {
+                told.retain(|other| *other != id);
+                let item = json!({"type": "answered", "id": id, "outcome": outcome_name(&outcome)});
+                reply.item(item).await.map_err(gone)?;
+            }
+            Event::Locked => reply.item(json!({"type": "locked"})).await.map_err(gone)?,
+            Event::Unlocked => reply.item(json!({"type": "unlocked"})).await.map_err(gone)?,
+            Event::UnlockWanted => reply.item(json!({"type": "unlock_wanted"})).await.map_err(gone)?,
+            Event::Changed | Event::Asked(_) | Event::Revoked(_) => {
+                let snapshot = wallet.snapshot();
+                tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
+            }
+        }
+    }
+    Ok(Value::Null)
+}
+
+async fn tell_new(
+    requests: &[RequestView],
+    told: &mut Vec<RequestId>,
+    reply: &mut Reply<'_>,
+) -> std::io::Result<()> {
+    told.retain(|id| requests.iter().any(|request| request.id == *id));
+    for request in requests {
+        if !told.contains(&request.id) {
+            told.push(request.id.clone());
+            reply.item(json!({"type": "asked", "request": request})).await?;
+        }
+    }
+    Ok(())
+}
+
+const fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Approved(_) => "approved",
+        Outcome::Denied => "denied",
+        Outcome::Muted => "muted",
+        Outcome::Expired => "expired",
+        Outcome::Locked => "locked",
+        Outcome::Withdrawn => "withdrawn",
+    }
+}
