@@ -1,36 +1,55 @@
-//! The tables, and how they came to be: one step a version, each in its own transaction.
+//! The tables, and how an older file becomes a newer one.
+//!
+//! `user_version` counts the steps a file has taken. A step that has been released is never edited; what
+//! changes is a new step, appended. Each runs in a transaction of its own together with the new count, so a file is
+//! always at a step and never between two.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::error::StoreError;
 
-/// Steps from each version to the next. A step that was released is never edited.
-const STEPS: [&str; 1] = ["
-    CREATE TABLE credentials (id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE sealed (slot TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-    CREATE TABLE grants (
-        id BLOB PRIMARY KEY, client_id TEXT NOT NULL, process TEXT, instances TEXT NOT NULL,
-        created INTEGER NOT NULL, last_used INTEGER) WITHOUT ROWID;
-    CREATE TABLE refresh (
-        hash BLOB PRIMARY KEY, family BLOB NOT NULL, grant_id BLOB NOT NULL, binding TEXT NOT NULL,
-        issued INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE INDEX refresh_by_family ON refresh (family);
-    CREATE INDEX refresh_by_grant ON refresh (grant_id);
-    CREATE INDEX refresh_by_expiry ON refresh (expires);
-    CREATE TABLE mutes (asker TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE audit (seq INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL, signature BLOB NOT NULL);
-"];
+/// "HALO": marks the file as ours before anything else in it is believed.
+const APPLICATION: i32 = 0x4841_4C4F;
 
-/// Brings the tables up to date. A file of a later version is refused before anything is written.
-pub(crate) fn migrate(db: &mut Connection) -> Result<(), StoreError> {
-    let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
-    let found: u32 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > known {
-        return Err(StoreError::NewerVersion { found, known });
+/// Every step from an empty file to the newest format.
+const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// Newest format this program knows.
+pub(crate) fn newest() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
+
+/// The format of a file.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is not a file of ours.
+pub(crate) fn version(connection: &Connection) -> Result<u32, StoreError> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let version = number("user_version")?;
+    if number("application_id")? != APPLICATION {
+        return Err(StoreError::damaged("this is not a store of HALO"));
     }
-    for (version, step) in (1_u32..).zip(STEPS).skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        let tx = db.transaction()?;
+    match u32::try_from(version) {
+        Ok(0) | Err(_) => Err(StoreError::damaged("the store was never completed")),
+        Ok(version) => Ok(version),
+    }
+}
+
+/// Makes an empty file ours; its tables come with [`migrate`].
+pub(crate) fn mark(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.pragma_update(None, "application_id", APPLICATION)?)
+}
+
+/// Takes the steps that a file of format `from` lacks.
+///
+/// # Errors
+/// [`StoreError::NewerVersion`] before anything is touched.
+pub(crate) fn migrate(connection: &mut Connection, from: u32) -> Result<(), StoreError> {
+    if from > newest() {
+        return Err(StoreError::NewerVersion { found: from, known: newest() });
+    }
+    for (version, step) in (1_u32..).zip(STEPS).filter(|(version, _)| *version > from) {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         tx.execute_batch(step)?;
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
