@@ -32,7 +32,10 @@ impl KdfCost {
 
     /// Refuses parameters outside floor and ceiling; comes before any derivation.
     pub(crate) const fn check(self) -> Result<(), KeystoreError> {
-        if self.memory_kib < Self::FLOOR.memory_kib || self.iterations < Self::FLOOR.iterations || self.lanes < 1 {
+        if self.memory_kib < Self::FLOOR.memory_kib
+            || self.iterations < Self::FLOOR.iterations
+            || self.lanes < 1
+        {
             return Err(KeystoreError::KdfBelowFloor);
         }
         if self.memory_kib > Self::CEILING.memory_kib

@@ -161,7 +161,9 @@ fn said(error: &keyring::Error) -> KeychainError {
         keyring::Error::BadEncoding(_) | keyring::Error::BadDataFormat(..) => {
             KeychainError::Denied { what: "the entry is not in the form it was stored in".into() }
         }
-        keyring::Error::Ambiguous(_) => KeychainError::Denied { what: "there are several entries of this name".into() },
+        keyring::Error::Ambiguous(_) => {
+            KeychainError::Denied { what: "there are several entries of this name".into() }
+        }
         other => KeychainError::Denied { what: other.to_string() },
     }
 }

@@ -123,7 +123,8 @@ impl Keystore {
         if description.version > VERSION {
             return Err(KeystoreError::NewerFormat { found: description.version });
         }
-        let check = HEXLOWER.decode(description.check.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        let check =
+            HEXLOWER.decode(description.check.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
         Ok(Self {
             dir: dir.to_owned(),
             profile: ProfileId::parse(&description.profile)
@@ -304,7 +305,9 @@ fn usable(state: KeychainState) -> Result<(), KeystoreError> {
         KeychainState::Ready => Ok(()),
         KeychainState::Locked => Err(KeystoreError::KeychainLocked),
         KeychainState::Missing => Err(KeystoreError::NoKeychain),
-        KeychainState::Denied => Err(KeystoreError::KeychainDenied { what: "it did not take an entry".into() }),
+        KeychainState::Denied => {
+            Err(KeystoreError::KeychainDenied { what: "it did not take an entry".into() })
+        }
         KeychainState::Changed => Err(KeystoreError::KeychainUnreliable),
     }
 }

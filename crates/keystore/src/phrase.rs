@@ -48,7 +48,9 @@ impl Phrase {
         }
         let mnemonic = Mnemonic::parse_in_normalized(bip39::Language::English, &words).map_err(|error| {
             bad(match error {
-                bip39::Error::UnknownWord(place) => format!("word {} is not in the list", place.saturating_add(1)),
+                bip39::Error::UnknownWord(place) => {
+                    format!("word {} is not in the list", place.saturating_add(1))
+                }
                 _ => "the last word does not fit the others, so one of them is wrong".into(),
             })
         })?;

@@ -159,8 +159,11 @@ impl Graph {
                 for parent in &parents {
                     seen.extend(graph.seen.get(parent).into_iter().flatten());
                 }
-                let depth =
-                    parents.iter().filter_map(|parent| graph.depth.get(parent)).max().map_or(0, |deepest| deepest + 1);
+                let depth = parents
+                    .iter()
+                    .filter_map(|parent| graph.depth.get(parent))
+                    .max()
+                    .map_or(0, |deepest| deepest + 1);
                 graph.seen.insert(id, seen);
                 graph.depth.insert(id, depth);
             }

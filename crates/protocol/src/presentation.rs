@@ -306,18 +306,21 @@ pub fn verify_proof(jwt: &str, expect: &Expect<'_>) -> Result<VerifiedProof, Pro
     let (input, signature) = jwt.rsplit_once('.').ok_or_else(|| form("it has no signature"))?;
     let (header, claims) = input.split_once('.').ok_or_else(|| form("it has not three parts"))?;
     let part = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| form("it is not base64url"));
-    let header: Header = serde_json::from_slice(&part(header)?).map_err(|_| form("its header is no header"))?;
+    let header: Header =
+        serde_json::from_slice(&part(header)?).map_err(|_| form("its header is no header"))?;
     if header.alg != "EdDSA" || header.typ != PROOF_TYPE {
         return Err(form("it is another kind of token"));
     }
-    let claims: Claims = serde_json::from_slice(&part(claims)?).map_err(|_| form("its claims are no claims"))?;
+    let claims: Claims =
+        serde_json::from_slice(&part(claims)?).map_err(|_| form("its claims are no claims"))?;
     let signature: [u8; 64] =
         part(signature)?.try_into().map_err(|_| form("its signature has another length"))?;
     if claims.iss != claims.sub {
         return Err(form("its issuer is not its subject"));
     }
     let did_form = |_: KeyError| form("its subject is not a did:key");
-    let (signer, fragment) = header.kid.split_once('#').ok_or_else(|| form("its key id is not a did:key's"))?;
+    let (signer, fragment) =
+        header.kid.split_once('#').ok_or_else(|| form("its key id is not a did:key's"))?;
     let signer = DeviceKey::from_did_key(signer).map_err(did_form)?;
     if did_kid(&signer.did_key()) != header.kid || fragment.is_empty() {
         return Err(form("its key id is not a did:key's"));
@@ -362,10 +365,11 @@ fn verify_chain(
     let mut speaker = *device.as_bytes();
     for link in links {
         let bytes = BASE64URL_NOPAD.decode(link.as_bytes()).map_err(|_| broken("it is not base64url"))?;
-        let credential = Credential::decode(&bytes).and_then(Credential::verify).map_err(|error| match error {
-            CredentialError::Signature(_) => broken("a signature does not fit"),
-            _ => broken("a link is not a credential"),
-        })?;
+        let credential =
+            Credential::decode(&bytes).and_then(Credential::verify).map_err(|error| match error {
+                CredentialError::Signature(_) => broken("a signature does not fit"),
+                _ => broken("a link is not a credential"),
+            })?;
         let said = credential.said();
         match &said.assertion {
             Assertion::AuthorizedDevice { identity_key, device_key, .. }

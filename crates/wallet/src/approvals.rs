@@ -206,11 +206,6 @@ impl Approvals {
         views
     }
 
-    /// One request.
-    pub(crate) fn get(&self, id: &RequestId) -> Option<&Waiting> {
-        self.waiting.get(id)
-    }
-
     fn make_room(&mut self) {
         while self.denials.len() >= MOST_REMEMBERED {
             let oldest = self

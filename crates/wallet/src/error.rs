@@ -2,6 +2,7 @@
 
 use halo_protocol::credential::CredentialError;
 use halo_protocol::presentation::PresentError;
+use halo_store::StoreError;
 
 /// Why a command was not carried out. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,7 @@ pub enum WalletError {
     Keystore(#[from] halo_keystore::KeystoreError),
     /// The store said no.
     #[error(transparent)]
-    Store(#[from] halo_store::StoreError),
+    Store(StoreError),
     /// What the store holds does not make sense; run a check before anything else.
     #[error("the profile is damaged: {what}")]
     Damaged {
@@ -94,6 +95,16 @@ impl WalletError {
             Self::Damaged { .. } => "wallet.damaged",
             Self::Unsignable { .. } => "wallet.unsignable",
             Self::Closed => "wallet.closed",
+        }
+    }
+}
+
+impl From<StoreError> for WalletError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Held { pid, program } => Self::Held { pid, program },
+            StoreError::IdentityExists => Self::IdentityExists,
+            other => Self::Store(other),
         }
     }
 }

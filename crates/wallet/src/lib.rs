@@ -41,7 +41,7 @@ pub use command::{
 };
 pub use config::{KdfTarget, WalletConfig};
 pub use error::WalletError;
-pub use halo_keystore::{KeychainChoice, Passphrase};
+pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use paths::{default_profile, runtime_dir};
 pub use request::{

@@ -230,7 +230,10 @@ fn assertion(said: Said) -> Result<Assertion, CredentialError> {
             if wire.avatar.as_ref().is_some_and(|avatar| avatar.len() > 8 * 1024) {
                 return Err(bad("the picture has more than 8 KiB"));
             }
-            Assertion::IdentityProfile(IdentityProfile { display_name: wire.display_name, avatar: wire.avatar })
+            Assertion::IdentityProfile(IdentityProfile {
+                display_name: wire.display_name,
+                avatar: wire.avatar,
+            })
         }
         Said::RevokedDevice(wire) => {
             Assertion::RevokedDevice { device_key: DeviceKey::from_bytes(&wire.device_key).map_err(key)? }

@@ -1,5 +1,12 @@
 //! The façade, driven as window, command line and broker drive it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
+
 mod approvals;
 mod identity;
 mod lifecycle;
