@@ -12,25 +12,25 @@ use halo_wallet::{
     WalletConfig,
 };
 
-pub const PAGE: &str = "https://app.example";
-pub const OTHER_PAGE: &str = "https://other.example";
-pub const ISSUER: &str = "http://127.0.0.1:47110";
+pub(crate) const PAGE: &str = "https://app.example";
+pub(crate) const OTHER_PAGE: &str = "https://other.example";
+pub(crate) const ISSUER: &str = "http://127.0.0.1:47110";
 
-pub struct World {
+pub(crate) struct World {
     dir: tempfile::TempDir,
-    pub keychain: Arc<MemoryKeychain>,
+    pub(crate) keychain: Arc<MemoryKeychain>,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), keychain: Arc::new(MemoryKeychain::default()) }
     }
 
-    pub fn profile(&self) -> PathBuf {
+    pub(crate) fn profile(&self) -> PathBuf {
         self.dir.path().join("profile")
     }
 
-    pub fn config(&self) -> WalletConfig {
+    pub(crate) fn config(&self) -> WalletConfig {
         WalletConfig {
             profile: self.profile(),
             keychain: self.keychain.clone(),
@@ -40,27 +40,27 @@ impl World {
         }
     }
 
-    pub async fn open(&self) -> Wallet {
+    pub(crate) async fn open(&self) -> Wallet {
         Wallet::open(self.config()).await.unwrap()
     }
 
     /// A wallet with Ada's identity, without a passphrase.
-    pub async fn ada(&self) -> Wallet {
+    pub(crate) async fn ada(&self) -> Wallet {
         let wallet = self.open().await;
         wallet.create_identity(create("Ada", None)).await.unwrap();
         wallet
     }
 }
 
-pub fn create(name: &str, passphrase: Option<&str>) -> CreateIdentity {
+pub(crate) fn create(name: &str, passphrase: Option<&str>) -> CreateIdentity {
     CreateIdentity { name: name.into(), passphrase: passphrase.map(pass), keychain: KeychainChoice::Os }
 }
 
-pub fn pass(text: &str) -> Passphrase {
+pub(crate) fn pass(text: &str) -> Passphrase {
     Passphrase::new(text.to_owned())
 }
 
-pub fn page(origin: &str) -> Asker {
+pub(crate) fn page(origin: &str) -> Asker {
     Asker {
         client_id: origin.into(),
         kind: AppKind::Web,
@@ -71,7 +71,7 @@ pub fn page(origin: &str) -> Asker {
     }
 }
 
-pub fn program(id: &str, path: &str) -> Asker {
+pub(crate) fn program(id: &str, path: &str) -> Asker {
     Asker { client_id: id.into(), kind: AppKind::Native, process: Some(process(path, false)), ..page(id) }
 }
 
@@ -80,7 +80,7 @@ fn process(path: &str, browser: bool) -> Process {
     Process { pid: 4242, name, path: Some(path.into()), started: 1, browser }
 }
 
-pub fn request(asker: Asker, scopes: &[Scope]) -> SignInRequest {
+pub(crate) fn request(asker: Asker, scopes: &[Scope]) -> SignInRequest {
     SignInRequest {
         asker,
         scopes: scopes.iter().copied().collect::<BTreeSet<_>>(),
@@ -92,18 +92,18 @@ pub fn request(asker: Asker, scopes: &[Scope]) -> SignInRequest {
 }
 
 /// Asks and says yes on the command line.
-pub async fn approved(wallet: &Wallet, request: SignInRequest, approval: Approval) -> GrantId {
+pub(crate) async fn approved(wallet: &Wallet, request: SignInRequest, approval: Approval) -> GrantId {
     let ticket = wallet.ask(request).await.unwrap();
     let grant = wallet.approve(&ticket.id.clone(), approval, AnsweredBy::Command).await.unwrap();
     assert_eq!(ticket.outcome().await, Outcome::Approved(grant.clone()));
     grant
 }
 
-pub fn yes() -> Approval {
+pub(crate) fn yes() -> Approval {
     Approval { words: None, scopes: None, fields: None, identity: false }
 }
 
-pub fn token_request(client_id: &str, grant: &GrantId) -> TokenRequest {
+pub(crate) fn token_request(client_id: &str, grant: &GrantId) -> TokenRequest {
     TokenRequest {
         grant: Some(grant.clone()),
         client_id: client_id.into(),
@@ -116,7 +116,7 @@ pub fn token_request(client_id: &str, grant: &GrantId) -> TokenRequest {
     }
 }
 
-pub async fn signed_in(
+pub(crate) async fn signed_in(
     wallet: &Wallet,
     origin: &str,
     scopes: &[Scope],
