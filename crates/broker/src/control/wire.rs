@@ -29,12 +29,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let mut seen = 0;
         loop {
             let fresh = self.buffer.get(seen..).unwrap_or_default();
-            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
-                return Ok(Some(self.take(seen + end)));
-            }
+            let end = fresh.iter().position(|byte| *byte == b'\n').map(|end| seen + end);
             seen = self.buffer.len();
-            if seen > self.longest {
+            if end.unwrap_or(seen) > self.longest {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long"));
+            }
+            if let Some(end) = end {
+                return Ok(Some(self.take(end)));
             }
             if self.buffer.capacity() == seen {
                 self.grow();

@@ -11,6 +11,8 @@ use crate::address::Address;
 
 /// Paths of the approval page; no other page may read them.
 const PAGE: &str = "/authorize";
+/// Longest origin: a domain has at most 253 letters (RFC 1035), a scheme and a port a few.
+const LONGEST_ORIGIN: usize = 272;
 
 /// Why a request is turned away before anybody looks at what it wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,9 @@ pub(crate) fn read(
         if origin == "null" {
             return Err(Fault::NullOrigin);
         }
-        let canonical = web_origin(origin).filter(|canonical| canonical == origin).ok_or(Fault::BadOrigin)?;
+        let canonical = web_origin(origin)
+            .filter(|canonical| canonical == origin && canonical.len() <= LONGEST_ORIGIN)
+            .ok_or(Fault::BadOrigin)?;
         return match (on_page, address.is_own_origin(&canonical)) {
             (true, true) => Ok(Sender::Approval),
             (true, false) | (false, true) => Err(Fault::ForeignPage),
@@ -132,6 +136,7 @@ mod tests {
             "file://",
             "chrome-extension://abcdefgh",
             "app.example",
+            &format!("https://{}example", "a.".repeat(1_000)),
             "",
         ] {
             assert_eq!(head("POST", "/token", &[("origin", odd)], true), Err(Fault::BadOrigin), "{odd}");

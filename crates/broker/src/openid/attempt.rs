@@ -222,7 +222,10 @@ const GONE: &str = "there is no such request";
 /// Puts an attempt before the wallet; a wallet that cannot ask now is an error, and the attempt is over.
 pub(super) async fn ask(face: &Arc<Face>, id: &str) -> Result<(), OAuthError> {
     let (request, progress) = begin(face, id)?;
-    match face.wallet.ask(request).await {
+    let wallet = face.wallet.clone();
+    // In a task of its own: if the app hangs up here, the ticket is still made, and its end withdraws the request.
+    let asked = tokio::spawn(async move { wallet.ask(request).await });
+    match asked.await.unwrap_or(Err(WalletError::Closed)) {
         Ok(ticket) => {
             wait(face, id, async move { settle(ticket, &progress).await });
             Ok(())

@@ -9,6 +9,8 @@ use crate::evidence::{Caller, Sender};
 
 /// Longest id of a native program.
 const LONGEST_ID: usize = 128;
+/// Longest origin.
+const LONGEST_ORIGIN: usize = 272;
 /// Longest address an answer is sent to.
 const LONGEST_REDIRECT: usize = 2_048;
 
@@ -28,7 +30,7 @@ impl Client {
         let scheme = id.split(':').next().unwrap_or_default().to_ascii_lowercase();
         if scheme == "http" || scheme == "https" {
             let url = Url::parse(id).map_err(|_| invalid())?;
-            if url.origin().ascii_serialization() != id {
+            if url.origin().ascii_serialization() != id || id.len() > LONGEST_ORIGIN {
                 return Err(OAuthError::new(
                     "invalid_client",
                     "client_id of a web app is its origin, such as https://app.example",

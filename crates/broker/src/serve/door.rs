@@ -129,6 +129,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(face.limits.head)
         .max_buf_size(HEAD_BYTES)
+        .max_header_size(HEAD_BYTES)
         .max_headers(HEAD_LINES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

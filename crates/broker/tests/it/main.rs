@@ -1,5 +1,13 @@
 //! The broker from outside: real sockets, real HTTP, a wallet in a temporary directory.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing test should panic"
+)]
+
 mod app;
 mod control;
 mod doors;
