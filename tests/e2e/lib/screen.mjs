@@ -1,0 +1,51 @@
+// The screen as its user has it: which windows are there, which one is in front, close, click, picture.
+
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { ARTEFACTS } from './desktop.mjs';
+
+const execute = promisify(execFile);
+
+async function xdotool(...args) {
+  const { stdout } = await execute('xdotool', args);
+  return stdout.trim();
+}
+
+/** Titles of the app's windows, as their title bars show them. */
+export const TITLE = { main: 'HALO', approval: 'HALO: a request' };
+
+/** Names of the windows with this title that can be seen. */
+async function seen(title) {
+  // xdotool fails when it finds none.
+  const found = await xdotool('search', '--onlyvisible', '--name', `^${title}$`).catch(() => '');
+  return found.split('\n').filter(Boolean);
+}
+
+/** Whether a window with this title can be seen. */
+export async function isSeen(title) {
+  return (await seen(title)).length > 0;
+}
+
+/** The title of the window that has the keyboard. */
+export async function inFront() {
+  return xdotool('getactivewindow', 'getwindowname').catch(() => '');
+}
+
+/** Closes a window as its user does; Alt+F4 is the window manager's, so the app is asked, not killed. */
+export async function close(title) {
+  const [window] = await seen(title);
+  await xdotool('windowactivate', '--sync', window);
+  await xdotool('key', 'alt+F4');
+}
+
+/** Presses a real key, in whatever window has the keyboard. */
+export async function key(name) {
+  await xdotool('key', name);
+}
+
+/** Keeps a picture of the whole screen. */
+export async function picture(name) {
+  await execute('import', ['-window', 'root', join(ARTEFACTS, `${name}.png`)]);
+}
