@@ -35,7 +35,9 @@ impl Needs {
                 "fonts-dejavu-core",
                 "gnome-keyring",
                 "imagemagick",
+                "openbox",
                 "webkit2gtk-driver",
+                "xdotool",
                 "xvfb",
             ],
         }
