@@ -72,7 +72,8 @@ pub(crate) fn read(
         };
     }
     let fetch = |name| single(headers, name);
-    let says_fetch = headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    // Not `sec-fetch-mode`: Node's fetch sends that one as well.
+    let says_fetch = headers.contains_key("sec-fetch-site") || headers.contains_key("sec-fetch-dest");
     if !says_fetch && !from_browser {
         return Ok(Sender::Program);
     }
@@ -188,5 +189,7 @@ mod tests {
         assert_eq!(head("GET", "/jwks", &[("host", "127.0.0.1:47110")], false), Err(Fault::Misdirected));
         assert_eq!(head("GET", "http://evil.example/jwks", &[], false), Err(Fault::Misdirected));
         assert_eq!(head("GET", "/jwks", &[], false), Ok(Sender::Program));
+        let node = [("sec-fetch-mode", "cors")];
+        assert_eq!(head("GET", "/jwks", &node, false), Ok(Sender::Program), "as Node's fetch does");
     }
 }
