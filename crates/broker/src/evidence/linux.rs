@@ -1,7 +1,7 @@
 //! Asks Linux which process owns the other end of a loopback connection.
 //!
-//! `/proc/net/tcp{,6}` has one line a socket with its owner and inode (proc_pid_net(5)); `/proc/PID/fd` has a
-//! link `socket:[inode]` for each socket a process holds. A socket can be held by several processes; where
+//! [`sock_diag`] says owner and inode of a socket; where the kernel lacks it, `/proc/net/tcp{,6}` has one line
+//! a socket (proc_pid_net(5)). `/proc/PID/fd` has a link `socket:[inode]` for each socket a process holds. A socket can be held by several processes; where
 //! those run different programs we cannot say who wrote, so nobody is named.
 //!
 //! A process id can be used again. The start time of a process, in clock ticks since boot, tells two
@@ -14,7 +14,7 @@ use std::path::Path;
 
 use halo_wallet::Process;
 
-use super::{Attribution, Kernel, Owner, is_browser};
+use super::{Attribution, Kernel, Owner, is_browser, sock_diag};
 
 /// Field 22 of `/proc/PID/stat` is the start time; the second field may contain anything, so we count from
 /// the last `)`.
@@ -24,17 +24,13 @@ const LISTEN: &str = "0A";
 
 impl Attribution for Kernel {
     fn owner(&self, theirs: SocketAddr, ours: SocketAddr) -> Owner {
-        let mut found = Vec::new();
-        each_socket(|socket| {
-            if socket.local == canonical(theirs) && socket.remote == canonical(ours) {
-                found.push((socket.uid, socket.inode));
-            }
-        });
-        let [(uid, inode)] = found.as_slice() else { return Owner::Unsure };
-        if *uid != me() {
+        let (theirs, ours) = (canonical(theirs), canonical(ours));
+        let found = sock_diag::find(theirs, ours).or_else(|| in_table(theirs, ours));
+        let Some((uid, inode)) = found else { return Owner::Unsure };
+        if uid != me() {
             return Owner::OtherUser;
         }
-        holder(*inode).map_or(Owner::Unsure, Owner::Process)
+        holder(inode).map_or(Owner::Unsure, Owner::Process)
     }
 
     fn listener(&self, port: u16) -> Option<Process> {
@@ -58,6 +54,17 @@ impl Attribution for Kernel {
     fn is_still(&self, process: &Process) -> bool {
         read_process(process.pid).is_some_and(|now| now == *process)
     }
+}
+
+/// The one socket with these two ends.
+fn in_table(local: SocketAddr, remote: SocketAddr) -> Option<(u32, u64)> {
+    let mut found = Vec::new();
+    each_socket(|socket| {
+        if socket.local == local && socket.remote == remote {
+            found.push((socket.uid, socket.inode));
+        }
+    });
+    if let [one] = found.as_slice() { Some(*one) } else { None }
 }
 
 fn me() -> u32 {
@@ -188,6 +195,10 @@ mod tests {
             assert_eq!(process.path.as_deref(), std::env::current_exe().unwrap().to_str());
             assert!(Kernel.is_still(&process));
             let port = listener.local_addr().unwrap().port();
+            let ends = (client.local_addr().unwrap(), server.local_addr().unwrap());
+            assert!(in_table(ends.0, ends.1).is_some(), "the table knows it as well");
+            let asked = sock_diag::find(ends.0, ends.1);
+            assert!(asked.is_none() || asked == in_table(ends.0, ends.1));
             assert_eq!(Kernel.listener(port).map(|process| process.pid), Some(std::process::id()));
         }
     }

@@ -13,6 +13,8 @@ mod headers;
 #[cfg(target_os = "linux")]
 mod linux;
 mod peer;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 
 use std::net::SocketAddr;
 

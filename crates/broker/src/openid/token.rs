@@ -171,7 +171,8 @@ fn by_refresh(face: &Face, params: &Params) -> Result<Order, OAuthError> {
     let session = sessions.of_refresh(token).unwrap_or_else(|| sessions.begin());
     Ok(Order {
         grant: None,
-        nonce: None,
+        // For the proof: a backend gives out a nonce whenever it wants to see one, not only at the first sign-in.
+        nonce: params.short("nonce", 512)?.map(str::to_owned),
         auth_req_id: None,
         exchange: Exchange::Refresh(Zeroizing::new(token.to_owned())),
         session,
