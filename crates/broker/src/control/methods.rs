@@ -2,15 +2,15 @@
 
 use data_encoding::BASE64;
 use halo_wallet::{
-    AnsweredBy, Approval, CreateIdentity, Created, Event, GrantId, KeychainChoice, Outcome, Passphrase,
-    ProfileChange, ProfileField, RecoverIdentity, RequestId, RequestView, Scope, Settings, State, Wallet,
-    WalletError,
+    CreateIdentity, Created, GrantId, KeychainChoice, Passphrase, ProfileChange, RecoverIdentity, RequestId,
+    Settings, State, Wallet, WalletError,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::client::ControlError;
+use super::requests;
 use super::server::{Desk, Reply};
 use crate::secret::Secret;
 
@@ -23,7 +23,7 @@ impl From<WalletError> for ControlError {
     }
 }
 
-type Answer = Result<Value, ControlError>;
+pub(super) type Answer = Result<Value, ControlError>;
 
 /// Carries out one request. `text` is the whole line: secrets go from there into what wipes them.
 pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Reply<'_>) -> Answer {
@@ -45,8 +45,8 @@ pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Rep
         }
         "keychain.probe" => Ok(json!({"keychain": wallet.probe_keychain().await})),
         "requests.list" => Ok(json!(unlocked(wallet)?.requests)),
-        "requests.watch" => watch(wallet, reply).await,
-        "requests.approve" => approve(wallet, params(text)?).await,
+        "requests.watch" => requests::watch(wallet, reply).await,
+        "requests.approve" => requests::approve(wallet, params(text)?).await,
         "requests.deny" => done(wallet.deny(&RequestId(params::<Id>(text)?.id)).await),
         "apps.list" => Ok(json!(unlocked(wallet)?.apps)),
         "apps.revoke" => done(wallet.revoke(&GrantId(params::<Id>(text)?.id)).await),
@@ -88,7 +88,7 @@ fn params<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
     body.map_err(|error| bad(format!("params do not fit the method (column {})", error.column())))
 }
 
-fn bad(message: impl Into<String>) -> ControlError {
+pub(super) fn bad(message: impl Into<String>) -> ControlError {
     ControlError::new("control.bad_params", message)
 }
 
@@ -245,42 +245,6 @@ async fn unlock(wallet: &Wallet, unlock: Unlock) -> Answer {
 }
 
 #[derive(Deserialize)]
-struct Approve {
-    id: String,
-    #[serde(default)]
-    words: Option<Words>,
-    #[serde(default)]
-    scopes: Option<Vec<Scope>>,
-    #[serde(default)]
-    fields: Option<Vec<ProfileField>>,
-    #[serde(default)]
-    identity: bool,
-}
-
-/// Three words, as a list or as a person types them.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Words {
-    List([String; 3]),
-    Text(String),
-}
-
-async fn approve(wallet: &Wallet, approve: Approve) -> Answer {
-    let words = match approve.words {
-        None => None,
-        Some(Words::List(words)) => Some(words),
-        Some(Words::Text(text)) => {
-            let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-            Some(words.try_into().map_err(|_| bad("words must be three words"))?)
-        }
-    };
-    let approval =
-        Approval { words, scopes: approve.scopes, fields: approve.fields, identity: approve.identity };
-    let grant = wallet.approve(&RequestId(approve.id), approval, AnsweredBy::Command).await?;
-    Ok(json!({ "grant": grant }))
-}
-
-#[derive(Deserialize)]
 struct SetProfile {
     #[serde(default)]
     name: Option<String>,
@@ -345,57 +309,4 @@ async fn set_settings(wallet: &Wallet, text: &[u8]) -> Answer {
             })
             .await,
     )
-}
-
-/// Streams what happens to requests; ends with the wallet.
-async fn watch(wallet: &Wallet, reply: &mut Reply<'_>) -> Answer {
-    let gone = |_| ControlError::new("control.broken", "nobody listens");
-    let mut watch = wallet.watch();
-    let mut told: Vec<RequestId> = Vec::new();
-    // Told from the snapshot, which holds also what a slow reader missed.
-    let snapshot = watch.snapshot.clone();
-    tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
-    while let Some(event) = watch.next().await {
-        match event {
-            Event::Answered(id, outcome) => {
-                told.retain(|other| *other != id);
-                let item = json!({"type": "answered", "id": id, "outcome": outcome_name(&outcome)});
-                reply.item(item).await.map_err(gone)?;
-            }
-            Event::Locked => reply.item(json!({"type": "locked"})).await.map_err(gone)?,
-            Event::Unlocked => reply.item(json!({"type": "unlocked"})).await.map_err(gone)?,
-            Event::UnlockWanted => reply.item(json!({"type": "unlock_wanted"})).await.map_err(gone)?,
-            Event::Changed | Event::Asked(_) | Event::Revoked(_) => {
-                let snapshot = wallet.snapshot();
-                tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
-            }
-        }
-    }
-    Ok(Value::Null)
-}
-
-async fn tell_new(
-    requests: &[RequestView],
-    told: &mut Vec<RequestId>,
-    reply: &mut Reply<'_>,
-) -> std::io::Result<()> {
-    told.retain(|id| requests.iter().any(|request| request.id == *id));
-    for request in requests {
-        if !told.contains(&request.id) {
-            told.push(request.id.clone());
-            reply.item(json!({"type": "asked", "request": request})).await?;
-        }
-    }
-    Ok(())
-}
-
-const fn outcome_name(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Approved(_) => "approved",
-        Outcome::Denied => "denied",
-        Outcome::Muted => "muted",
-        Outcome::Expired => "expired",
-        Outcome::Locked => "locked",
-        Outcome::Withdrawn => "withdrawn",
-    }
 }

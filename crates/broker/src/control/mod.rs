@@ -13,6 +13,8 @@ mod client;
 #[cfg(unix)]
 mod methods;
 #[cfg(unix)]
+mod requests;
+#[cfg(unix)]
 mod server;
 mod wire;
 

@@ -73,7 +73,7 @@ fn address(ip: IpAddr) -> [u8; 16] {
 
 fn read(answer: &[u8], local: SocketAddr, remote: SocketAddr) -> Option<(u32, u64)> {
     let word = |at: usize| Some(u32::from_ne_bytes(answer.get(at..at + 4)?.try_into().ok()?));
-    let half = |at: usize| Some(<[u8; 2]>::try_from(answer.get(at..at + 2)?).ok()?);
+    let half = |at: usize| <[u8; 2]>::try_from(answer.get(at..at + 2)?).ok();
     if u16::from_ne_bytes(half(TYPE_AT)?) != BY_FAMILY || *answer.get(STATE_AT)? == LISTEN {
         return None;
     }

@@ -253,6 +253,8 @@ async fn a_proof_of_another_time_place_or_use_is_refused() {
         with("htu", "https://evil.example/bc-authorize".into()),
         with("iat", (now() - 120).into()),
         with("iat", (now() + 120).into()),
+        // Within the window, but before this broker began: an earlier one may have seen it.
+        with("iat", (now() - 50).into()),
         with("jti", "".into()),
         other.sign(&head, &good),
         instance.sign(&json!({"typ": "JWT", "alg": "EdDSA", "jwk": instance.jwk()}), &good),
