@@ -6,6 +6,7 @@
 use std::ffi::c_int;
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Once;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -17,9 +18,14 @@ use crate::error::StoreError;
 /// Bytes of the log of writes that may stay allocated after it was written back.
 const LOG_KEPT: i64 = 4 * 1024 * 1024;
 
+/// SQLite says it is ready before SQLCipher's own preparations have ended, so of two threads that open their first
+/// store at the same time one would find no cipher.
+static READY: Once = Once::new();
+
 /// Connects to an existing file. Nothing is read yet, and nothing will be written when the connection is closed
 /// before [`accept`].
 pub(crate) fn connect(path: &Path, key: &[u8; 32]) -> Result<Connection, StoreError> {
+    READY.call_once(|| drop(Connection::open_in_memory()));
     // No SQLITE_OPEN_CREATE: the file is made by us, with our permissions. No mutex: one thread has it at a time.
     let connection = Connection::open_with_flags(
         path,
@@ -31,6 +37,10 @@ pub(crate) fn connect(path: &Path, key: &[u8; 32]) -> Result<Connection, StoreEr
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     // Who has the profile has the store; somebody who goes round that is told at once.
     connection.busy_timeout(Duration::ZERO)?;
+    // Whatever SQLite frees is wiped, and memory stays out of the swap as far as the system allows: rows are gone from
+    // memory when the wallet is locked, not only the key. Opening takes 1.0 instead of 0.4 ms for it, a
+    // transaction of 20 rows a fifth longer, reading as long as without.
+    quietly(&connection, "PRAGMA cipher_memory_security = ON")?;
     // SQLCipher would write its complaints to standard error.
     quietly(&connection, "PRAGMA cipher_log_level = NONE")?;
     apply_key(&connection, key)?;

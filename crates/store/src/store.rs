@@ -176,3 +176,73 @@ fn check_key(connection: &Connection) -> Result<(), StoreError> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        let mut store = Store::create(&path, &[1; 32]).unwrap();
+        store.write(|tx| tx.put_setting("before", &1)).unwrap();
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = |store: &Store, pages: i64| {
+            cipher::quietly(&store.connection, &format!("PRAGMA max_page_count = {pages}")).unwrap();
+        };
+        limit(&store, pages + 2);
+        let full = store.write(|tx| {
+            tx.put_setting("with it", &2)?;
+            tx.put_sealed("large", &[0; 100_000])
+        });
+        assert_eq!(full.unwrap_err().code(), "store.disk_full");
+        assert_eq!(store.setting("before").unwrap(), Some(1));
+        assert_eq!(store.setting::<i32>("with it").unwrap(), None, "the transaction is gone as a whole");
+        limit(&store, 1_000_000);
+        store.write(|tx| tx.put_sealed("large", &[0; 100_000])).expect("once there is room it goes on");
+        store.verify().unwrap();
+    }
+
+    #[test]
+    fn a_log_changed_behind_our_back_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        let store = Store::create(&path, &[1; 32]).unwrap();
+        let add =
+            "INSERT INTO audit (seq, body, hash, signature) VALUES (1, x'00', zeroblob(32), zeroblob(64))";
+        store.connection.execute(add, []).unwrap();
+        assert_eq!(store.verify().unwrap_err().code(), "store.damaged");
+        for edit in ["UPDATE audit SET body = x'01'", "DELETE FROM audit"] {
+            assert!(store.connection.execute(edit, []).is_err(), "{edit}");
+        }
+        store.close().unwrap();
+        assert_eq!(
+            Store::open(&path, &[1; 32]).err().unwrap().code(),
+            "store.damaged",
+            "at once, by the newest"
+        );
+    }
+
+    #[test]
+    fn every_commit_is_synchronised() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        Store::create(&path, &[1; 32]).unwrap().close().unwrap();
+        let store = Store::open(&path, &[1; 32]).unwrap();
+        let number = |name: &str| -> i64 {
+            store.connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+        };
+        assert_eq!(
+            number("synchronous"),
+            2,
+            "FULL: a kill cannot show the difference, a power failure would"
+        );
+        assert_eq!((number("foreign_keys"), number("secure_delete"), number("trusted_schema")), (1, 1, 0));
+        let text = |name: &str| -> String {
+            store.connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+        };
+        assert_eq!((text("journal_mode").as_str(), text("locking_mode").as_str()), ("wal", "exclusive"));
+        assert_eq!(text("cipher_hmac_algorithm"), "HMAC_SHA512");
+    }
+}

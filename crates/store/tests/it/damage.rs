@@ -13,6 +13,9 @@ fn filled() -> (Vec<u8>, Contents) {
     let place = Place::new();
     let mut store = place.create();
     fill(&mut store, 60);
+    // Free pages too, which no query ever reads.
+    store.write(|tx| tx.put_sealed("large", &[1; 6 * PAGE])).unwrap();
+    store.write(|tx| tx.delete_sealed("large")).unwrap();
     let right = contents(&store).unwrap();
     store.close().unwrap();
     (std::fs::read(place.file()).unwrap(), right)

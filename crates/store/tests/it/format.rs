@@ -11,6 +11,8 @@ fn refusal(place: &Place) -> StoreError {
 
 /// Changes a store behind the back of this crate, as a later version of it would.
 fn behind_the_back(place: &Place, sql: &str) -> Connection {
+    // The first connection of a process must be one of ours.
+    drop(Place::new().create());
     let connection = Connection::open(place.file()).unwrap();
     let key: String = KEY.iter().map(|byte| format!("{byte:02x}")).collect();
     connection.execute_batch(&format!("PRAGMA key = \"x'{key}'\"; {sql}")).unwrap();
@@ -120,4 +122,46 @@ fn a_store_can_be_sent_to_another_thread() {
     let place = Place::new();
     let mut store = place.create();
     std::thread::spawn(move || fill(&mut store, 1)).join().unwrap();
+}
+
+/// The child's side: a new process whose first stores are opened all at once.
+pub fn rush() {
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let place = Place::new();
+                start.wait();
+                fill(&mut place.create(), 1);
+            });
+        }
+    });
+    crate::process::say("all made");
+}
+
+#[test]
+fn the_first_stores_of_a_process_can_be_opened_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut other = crate::process::Other::start("rush", dir.path());
+    assert_eq!(other.hear().as_deref(), Some("all made"));
+    other.finish();
+}
+
+/// Made by the first build that had format 1, from [`fill`] with three entries; never made again.
+const FORMAT_1: &[u8] = include_bytes!("../golden/format-1.db");
+
+#[test]
+fn a_file_of_format_1_opens_with_all_its_rows() {
+    let place = Place::new();
+    std::fs::write(place.file(), FORMAT_1).unwrap();
+    let store = place.open();
+    let found = contents(&store).unwrap();
+    assert_eq!(found.credentials, vec![crate::world::credential("laptop").bytes().to_vec()]);
+    assert_eq!(found.sealed, Some(vec![0xA5; 300]));
+    assert_eq!(found.setting.as_deref(), Some("ada"));
+    assert_eq!(found.grants, vec![crate::world::grant(1)]);
+    assert_eq!(found.refresh, Some(crate::world::refresh(1, 1, 1)));
+    assert_eq!(found.mutes.len(), 1);
+    assert_eq!(crate::world::verified_entries(&store), 3);
+    store.verify().unwrap();
 }

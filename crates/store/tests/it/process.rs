@@ -87,6 +87,7 @@ fn child() {
         "hold" => crate::profile::hold(&dir),
         "write" => crate::crash::write(&dir),
         "make" => crate::crash::make(&dir),
+        "rush" => crate::format::rush(),
         "remember" => crate::memory::remember(),
         other => panic!("no such role: {other}"),
     }
