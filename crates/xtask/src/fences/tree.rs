@@ -1,6 +1,6 @@
 //! Who may depend on whom: the table of ARCHITECTURE.md, against what cargo resolved.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
@@ -65,153 +65,106 @@ const HOUSE: [Room; 8] = [
 
 /// Dependencies that break the table.
 pub(super) fn faults(place: &Place) -> Result<Vec<String>, Trouble> {
-    let text = Run::cargo(place).args(["metadata", "--locked", "--format-version", "1"]).output()?;
+    let text =
+        Run::cargo(place).args(["metadata", "--locked", "--no-deps", "--format-version", "1"]).output()?;
     let metadata: Metadata = serde_json::from_str(&text)
         .map_err(|error| Trouble::Unexpected(format!("cargo metadata cannot be read: {error}")))?;
-    Ok(judge(&Graph::of(&metadata), &HOUSE))
+    let mut faults = neighbours(&metadata.packages, &HOUSE);
+    for room in HOUSE.iter().filter(|room| !room.never.is_empty()) {
+        faults.extend(forbidden(room, &reached(place, room.name)?));
+    }
+    Ok(faults)
 }
 
-fn judge(graph: &Graph<'_>, house: &[Room]) -> Vec<String> {
+/// Crates of this workspace that a crate uses, but may not.
+fn neighbours(packages: &[Package], house: &[Room]) -> Vec<String> {
+    let members: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let mut faults = Vec::new();
-    for member in &graph.members {
-        if house.iter().all(|room| room.name != *member) {
-            faults.push(format!("{member} is not in the table of fences: say what it may depend on"));
-        }
-    }
-    for room in house {
-        for (name, for_tests) in graph.direct(room.name) {
+    for package in packages {
+        let Some(room) = house.iter().find(|room| room.name == package.name) else {
+            faults.push(format!("{} is not in the table of fences: say what it may depend on", package.name));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            let name = dependency.name.as_str();
+            let for_tests = dependency.kind.is_some();
             let allowed = room.may.contains(&name) || (for_tests && room.tests_may.contains(&name));
-            if graph.members.contains(name) && !allowed {
-                faults.push(format!("{} must not depend on {name}", room.name));
+            if members.contains(name) && !allowed {
+                faults.push(format!("{} must not depend on {name}", package.name));
             }
-        }
-        let reached = graph.reached(room.name);
-        for name in room.never.iter().filter(|name| reached.contains(*name)) {
-            faults.push(format!("{} reaches {name}: `cargo tree -p {} -i {name}`", room.name, room.name));
         }
     }
     faults
 }
 
+/// Crates that a room must not reach, but does.
+fn forbidden(room: &Room, reached: &BTreeSet<String>) -> Vec<String> {
+    let never = room.never.iter().filter(|name| reached.contains(**name));
+    never
+        .map(|name| format!("{} reaches {name}: `cargo tree -p {} -i {name}`", room.name, room.name))
+        .collect()
+}
+
+/// All that ships with a crate, with the features that it alone asks for.
+fn reached(place: &Place, name: &str) -> Result<BTreeSet<String>, Trouble> {
+    let tree = Run::cargo(place)
+        .args(["tree", "--locked", "--package", name, "--edges", "normal,no-proc-macro"])
+        .args(["--target", "all", "--prefix", "none"])
+        .output()?;
+    Ok(tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
-    workspace_members: Vec<String>,
-    resolve: Resolve,
 }
 
 #[derive(Deserialize)]
 struct Package {
-    id: String,
     name: String,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Dependency>,
+    dependencies: Vec<Dependency>,
 }
 
 #[derive(Deserialize)]
 struct Dependency {
-    pkg: String,
-    dep_kinds: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-struct Kind {
+    name: String,
     /// `None` for what ships.
     kind: Option<String>,
-}
-
-/// What depends on what, by name. Two versions of a crate count as one: a fence against one is a fence against both.
-#[derive(Default)]
-struct Graph<'a> {
-    members: BTreeSet<&'a str>,
-    /// For what ships.
-    ships: BTreeMap<&'a str, BTreeSet<&'a str>>,
-    /// For tests and build scripts.
-    beside: BTreeMap<&'a str, BTreeSet<&'a str>>,
-}
-
-impl<'a> Graph<'a> {
-    fn of(metadata: &'a Metadata) -> Self {
-        let names: BTreeMap<&str, &str> =
-            metadata.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
-        let name = |id: &str| names.get(id).copied();
-        let mut graph = Self {
-            members: metadata.workspace_members.iter().filter_map(|id| name(id)).collect(),
-            ..Self::default()
-        };
-        for node in &metadata.resolve.nodes {
-            let Some(from) = name(&node.id) else { continue };
-            for dependency in &node.deps {
-                let Some(to) = name(&dependency.pkg) else { continue };
-                let ships = dependency.dep_kinds.iter().any(|kind| kind.kind.is_none());
-                let edges = if ships { &mut graph.ships } else { &mut graph.beside };
-                edges.entry(from).or_default().insert(to);
-            }
-        }
-        graph
-    }
-
-    /// What a crate names itself, and whether only its tests do.
-    fn direct(&self, name: &str) -> Vec<(&'a str, bool)> {
-        let ships = self.ships.get(name).into_iter().flatten().map(|to| (*to, false));
-        let beside = self.beside.get(name).into_iter().flatten().map(|to| (*to, true));
-        ships.chain(beside).collect()
-    }
-
-    /// All that ships with a crate.
-    fn reached(&self, name: &str) -> BTreeSet<&'a str> {
-        let mut reached = BTreeSet::new();
-        let mut left: Vec<&str> = vec![name];
-        while let Some(from) = left.pop() {
-            for to in self.ships.get(from).into_iter().flatten() {
-                if reached.insert(*to) {
-                    left.push(to);
-                }
-            }
-        }
-        reached
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn graph() -> Graph<'static> {
-        let ships = BTreeMap::from([("pure", BTreeSet::from(["far"])), ("far", BTreeSet::from(["tokio"]))]);
-        let beside = BTreeMap::from([("pure", BTreeSet::from(["edge"]))]);
-        Graph { members: BTreeSet::from(["pure", "edge"]), ships, beside }
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+        let dependencies = dependencies
+            .iter()
+            .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: kind.map(str::to_owned) });
+        Package { name: name.to_owned(), dependencies: dependencies.collect() }
     }
 
     const EDGE: Room = Room { name: "edge", may: &[], tests_may: &[], never: &[] };
 
     #[test]
-    fn what_is_reached_far_down_is_found() {
-        let house = [EDGE, Room { name: "pure", may: &[], tests_may: &["edge"], never: &["tokio"] }];
-        assert_eq!(judge(&graph(), &house), ["pure reaches tokio: `cargo tree -p pure -i tokio`"]);
-    }
-
-    #[test]
     fn a_neighbour_is_only_for_those_who_may() {
-        let house = [EDGE, Room { name: "pure", may: &[], tests_may: &[], never: &[] }];
-        assert_eq!(judge(&graph(), &house), ["pure must not depend on edge"]);
+        let packages = [package("edge", &[]), package("pure", &[("edge", None), ("serde", None)])];
+        let pure = Room { name: "pure", may: &[], tests_may: &["edge"], never: &[] };
+        assert_eq!(neighbours(&packages, &[EDGE, pure]), ["pure must not depend on edge"]);
+        let packages = [package("edge", &[]), package("pure", &[("edge", Some("dev"))])];
+        let pure = Room { name: "pure", may: &[], tests_may: &["edge"], never: &[] };
+        assert!(neighbours(&packages, &[EDGE, pure]).is_empty(), "its tests may");
     }
 
     #[test]
     fn a_crate_outside_the_table_is_a_fault() {
-        let house = [Room { name: "pure", may: &["edge"], tests_may: &[], never: &[] }];
-        assert_eq!(
-            judge(&graph(), &house),
-            ["edge is not in the table of fences: say what it may depend on"]
-        );
+        let faults = neighbours(&[package("edge", &[]), package("new", &[])], &[EDGE]);
+        assert_eq!(faults, ["new is not in the table of fences: say what it may depend on"]);
+    }
+
+    #[test]
+    fn what_is_reached_and_forbidden_is_a_fault() {
+        let room = Room { name: "pure", may: &[], tests_may: &[], never: &["tokio", "rusqlite"] };
+        let reached = BTreeSet::from(["serde".to_owned(), "tokio".to_owned()]);
+        assert_eq!(forbidden(&room, &reached), ["pure reaches tokio: `cargo tree -p pure -i tokio`"]);
     }
 }

@@ -1,0 +1,252 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// HALO, the identity wallet on your own machine.
+#[derive(Parser)]
+#[command(name = "halo", version, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// Directory of the profile [default: HALO_PROFILE, or `halo` in the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) profile: Option<PathBuf>,
+    /// Print one JSON value, for scripts
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Create an identity in this profile
+    Init(Init),
+    /// Bring an identity back from its 24 words
+    Recover(Recover),
+    /// Serve this profile without a window, until SIGTERM
+    Daemon(Daemon),
+    /// Where the profile stands
+    Status,
+    /// Close the store and forget every key
+    Lock,
+    /// Open a profile that is locked
+    Unlock(Unlock),
+    /// Set or remove the passphrase
+    #[command(subcommand)]
+    Passphrase(Passphrase),
+    /// What apps ask for
+    #[command(subcommand)]
+    Requests(Requests),
+    /// Apps you let in
+    #[command(subcommand)]
+    Apps(Apps),
+    /// Your identity
+    #[command(subcommand)]
+    Identity(Identity),
+    /// The log of everything that was allowed, refused and used
+    Audit(Audit),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Init {
+    /// Your name, as you want apps to see it
+    #[arg(long)]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Recover {
+    /// Read the 24 words from standard input (one line; before the passphrase)
+    #[arg(long)]
+    pub(crate) phrase_stdin: bool,
+    /// Your name: the words do not hold it
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+}
+
+/// How the new profile is protected.
+#[derive(clap::Args)]
+pub(crate) struct Protection {
+    /// Protect it with a passphrase, read from standard input (one line)
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+    /// Where the device's root secret is kept
+    #[arg(long, value_enum, default_value_t = Keychain::Auto)]
+    pub(crate) keychain: Keychain,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Keychain {
+    /// The keychain of the system; where there is none, this says so
+    Auto,
+    /// The keychain of the system
+    Os,
+    /// A file sealed by the passphrase
+    None,
+}
+
+impl Keychain {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Os => "os",
+            Self::None => "none",
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Daemon {
+    /// Listen on this port [default: the first free one of 47110-47114; 0 for any]
+    #[arg(long, value_name = "N")]
+    pub(crate) listen_port: Option<u16>,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Unlock {
+    /// Read the passphrase from standard input (one line)
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+    /// Open the store although it is older than it was when it was last open
+    #[arg(long)]
+    pub(crate) accept_older: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Passphrase {
+    /// Set or change it; from standard input: the current one if there is one, then the new one, a line each
+    Set(PassphraseInput),
+    /// Remove it, where the keychain keeps the root secret; from standard input: the current one
+    Remove(PassphraseInput),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct PassphraseInput {
+    /// Read from standard input even if that is a terminal
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Requests {
+    /// Those that wait for an answer
+    List,
+    /// Show what comes in, until interrupted; with --json the list anew at each change
+    Watch,
+    /// Say yes
+    Approve(Approve),
+    /// Say no
+    Deny {
+        /// The request, or the beginning of its name
+        id: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Approve {
+    /// The request, or the beginning of its name
+    pub(crate) id: String,
+    /// The three words that the page shows, where the request offers a choice
+    #[arg(long, value_name = "\"A B C\"")]
+    pub(crate) words: Option<String>,
+    /// Grant only this scope of those asked; repeat for several
+    #[arg(long = "scope", value_name = "S")]
+    pub(crate) scopes: Vec<String>,
+    /// Share only this field of the profile (name, picture); repeat for several
+    #[arg(long = "field", value_name = "F", conflicts_with = "no_fields")]
+    pub(crate) fields: Vec<String>,
+    /// Share nothing of the profile
+    #[arg(long)]
+    pub(crate) no_fields: bool,
+    /// Show your real identity, where it was asked for
+    #[arg(long, conflicts_with = "alias")]
+    pub(crate) identity: bool,
+    /// Show an alias that only this app knows (the default)
+    #[arg(long)]
+    pub(crate) alias: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Apps {
+    /// All of them, last used first
+    List,
+    /// Sign an app out and forget its grant
+    Revoke {
+        /// The grant, or the beginning of its name
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Identity {
+    /// Who you are here
+    Show,
+    /// Change your name or picture
+    Set(SetIdentity),
+    /// The 24 words
+    #[command(subcommand)]
+    Phrase(Phrase),
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SetIdentity {
+    /// The new name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A picture: PNG, JPEG or WebP, at most 8 KiB
+    #[arg(long, value_name = "FILE", conflicts_with = "no_avatar")]
+    pub(crate) avatar: Option<PathBuf>,
+    /// Remove the picture
+    #[arg(long)]
+    pub(crate) no_avatar: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Phrase {
+    /// Print the words
+    Show(PassphraseInput),
+    /// Prove that you wrote them down
+    Confirm {
+        /// Read all 24 words from standard input (one line)
+        #[arg(long)]
+        phrase_stdin: bool,
+    },
+    /// Remove them from this device, once confirmed
+    Forget(Forget),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Forget {
+    #[command(flatten)]
+    pub(crate) input: PassphraseInput,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Audit {
+    /// Only what happened since: `30m`, `12h`, `7d`, `2026-01-31`, `2026-01-31T12:00:00Z`, or milliseconds
+    #[arg(long, value_name = "T", value_parser = crate::show::parse_since)]
+    pub(crate) since: Option<crate::show::Since>,
+    /// Only events of this name
+    #[arg(long)]
+    pub(crate) event: Option<String>,
+    /// Only what concerns this app
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// At most so many entries [default: 50; all with --since]
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}

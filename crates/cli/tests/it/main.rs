@@ -1,0 +1,18 @@
+//! The real `halo`: processes, sockets, files, and a real Secret Service on a bus of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a failing test should panic"
+)]
+
+mod app;
+mod arguments;
+mod crash;
+mod daemon;
+mod keychain;
+mod requests;
+mod secrets;
+mod world;

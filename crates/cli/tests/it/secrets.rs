@@ -1,0 +1,96 @@
+//! What must never be seen.
+
+use crate::app;
+use crate::world::{PASSPHRASE, World};
+
+/// Everything secret in this run, and where it must not appear.
+struct Search {
+    secrets: Vec<(&'static str, String)>,
+}
+
+impl Search {
+    fn nothing_in(&self, place: &str, text: &str) {
+        for (name, secret) in &self.secrets {
+            assert!(!text.contains(secret.as_str()), "{name} was found in {place}");
+        }
+    }
+}
+
+#[test]
+fn no_secret_code_or_token_reaches_a_log_an_error_or_the_arguments() {
+    let world = World::without_keychain();
+    let created = world.init_sealed();
+    let phrase = created["phrase"].as_str().unwrap().to_owned();
+    let three: Vec<&str> = phrase.split(' ').take(3).collect();
+    let mut search = Search {
+        secrets: vec![
+            ("the passphrase", PASSPHRASE.to_owned()),
+            ("a wrong passphrase", "wrong horse battery staple".to_owned()),
+            ("the new passphrase", "another passphrase".to_owned()),
+            ("three words of the phrase", three.join(" ")),
+        ],
+    };
+    let daemon = world.daemon_logging("trace");
+    let mut said = String::new();
+    let wrong = world.run_with(&["unlock", "--passphrase-stdin"], "wrong horse battery staple\n");
+    said += &(wrong.stdout() + &wrong.stderr());
+    let right = world.run_with(&["unlock", "--passphrase-stdin"], &format!("{PASSPHRASE}\n"));
+    said += &(right.stdout() + &right.stderr());
+    let asked = app::ask(&daemon, "notes");
+    let id = world.json(&["requests", "list"])[0]["id"].as_str().unwrap().to_owned();
+    world.json(&["requests", "approve", &id]);
+    let (_, tokens) = app::tokens(&daemon, "notes", &asked);
+    for name in ["access_token", "refresh_token", "id_token", "proof"] {
+        search.secrets.push((name, tokens[name].as_str().unwrap().to_owned()));
+    }
+    search.secrets.push(("auth_req_id", asked));
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    let (_, refreshed) = app::refreshed(&daemon, "notes", refresh);
+    search.secrets.push(("the next refresh token", refreshed["refresh_token"].as_str().unwrap().to_owned()));
+    let (_, reused) = app::refreshed(&daemon, "notes", refresh);
+    said += &reused.to_string();
+    let change = world.run_with(&["passphrase", "set"], &format!("{PASSPHRASE}\nanother passphrase\n"));
+    assert!(change.ok(), "{}", change.stderr());
+    said += &(change.stdout() + &change.stderr());
+    let confirmed = world.run_with(&["identity", "phrase", "confirm"], &format!("{phrase}\n"));
+    said += &(confirmed.stdout() + &confirmed.stderr());
+    let arguments = std::fs::read_to_string(format!("/proc/{}/cmdline", daemon.pid())).unwrap();
+    let environment = std::fs::read_to_string(format!("/proc/{}/environ", daemon.pid())).unwrap();
+
+    let (_, log) = daemon.terminate();
+    assert!(!log.is_empty(), "there is a log to search");
+    search.nothing_in("the log", &log);
+    search.nothing_in("what commands say", &said);
+    search.nothing_in("the arguments", &arguments);
+    search.nothing_in("the environment", &environment);
+}
+
+// threat: 31
+#[test]
+fn the_files_of_a_profile_show_nothing() {
+    let world = World::new();
+    let created = world.init();
+    let daemon = world.daemon();
+    app::ask(&daemon, "notes-of-ada");
+    let id = world.json(&["requests", "list"])[0]["id"].as_str().unwrap().to_owned();
+    world.json(&["requests", "approve", &id]);
+    let plain = ["Ada", "notes-of-ada", "SQLite format", created["did"].as_str().unwrap()];
+    let mut left = vec![world.profile()];
+    let mut files = 0;
+    while let Some(dir) = left.pop() {
+        for entry in dir.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                for text in plain {
+                    let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                    assert!(!found, "{text:?} can be read in {}", path.display());
+                }
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 3, "lock, keystore and store were searched");
+}

@@ -1,0 +1,183 @@
+//! A profile in an empty directory, the `halo` command on it, and a daemon.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::keychain;
+
+pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
+
+/// Where this test lives.
+pub(crate) struct World {
+    dir: TempDir,
+    bus: Option<String>,
+}
+
+impl World {
+    /// With an unlocked Secret Service.
+    pub(crate) fn new() -> Self {
+        Self { bus: Some(keychain::shared().address.clone()), ..Self::without_keychain() }
+    }
+
+    /// As on a server: no session bus.
+    pub(crate) fn without_keychain() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("run")).unwrap();
+        Self { dir, bus: None }
+    }
+
+    pub(crate) fn profile(&self) -> PathBuf {
+        self.dir.path().join("profile")
+    }
+
+    /// The command, on this profile, with nothing of the user's own environment.
+    pub(crate) fn halo(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_halo"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.dir.path())
+            .env("XDG_RUNTIME_DIR", self.dir.path().join("run"))
+            .env("HALO_PROFILE", self.profile())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(bus) = &self.bus {
+            command.env("DBUS_SESSION_BUS_ADDRESS", bus);
+        }
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran(self.halo(args).output().unwrap())
+    }
+
+    /// Runs it to its end with something on standard input.
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        let mut child = self.halo(args).stdin(Stdio::piped()).spawn().unwrap();
+        // It may have failed before it read.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Ran(child.wait_with_output().unwrap())
+    }
+
+    /// What a script gets.
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        self.run(&[&["--json"], args].concat()).json()
+    }
+
+    /// An identity whose root the keychain keeps.
+    pub(crate) fn init(&self) -> Value {
+        self.json(&["init", "--name", "Ada"])
+    }
+
+    /// An identity in a sealed file.
+    pub(crate) fn init_sealed(&self) -> Value {
+        let args = ["--json", "init", "--name", "Ada", "--keychain", "none", "--passphrase-stdin"];
+        self.run_with(&args, &format!("{PASSPHRASE}\n")).json()
+    }
+
+    /// A daemon that serves.
+    pub(crate) fn daemon(&self) -> Daemon {
+        self.daemon_logging("warn")
+    }
+
+    pub(crate) fn daemon_logging(&self, level: &str) -> Daemon {
+        let mut child = self.halo(&["daemon", "--listen-port", "0"]).env("HALO_LOG", level).spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else {
+            panic!("the daemon did not start: {line:?} {}", log.join().unwrap());
+        };
+        Daemon { child, ready, log: Some(log) }
+    }
+}
+
+/// A command that ended.
+pub(crate) struct Ran(Output);
+
+impl Ran {
+    pub(crate) fn status(&self) -> i32 {
+        self.0.status.code().unwrap_or(-1)
+    }
+
+    pub(crate) fn ok(&self) -> bool {
+        self.0.status.success()
+    }
+
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    /// The one JSON value on standard output.
+    pub(crate) fn json(&self) -> Value {
+        assert!(self.ok(), "status {}: {}", self.status(), self.stderr());
+        serde_json::from_str(&self.stdout()).unwrap()
+    }
+
+    /// The code of the failure on standard error; standard output must be empty.
+    pub(crate) fn error_code(&self) -> String {
+        assert_eq!(self.stdout(), "", "a failure says nothing on standard output");
+        let error: Value = serde_json::from_str(&self.stderr()).unwrap();
+        assert!(error["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
+        error["error"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A daemon; killed when the test ends.
+pub(crate) struct Daemon {
+    child: Child,
+    pub(crate) ready: Value,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Daemon {
+    pub(crate) fn url(&self) -> &str {
+        self.ready["broker_url"].as_str().unwrap()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.url().rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// As a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As a service manager would. Returns its exit status and what it logged.
+    pub(crate) fn terminate(mut self) -> (std::process::ExitStatus, String) {
+        let sent = Command::new("kill").arg(self.pid().to_string()).status().unwrap();
+        assert!(sent.success());
+        let status = self.child.wait().unwrap();
+        (status, self.log.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
