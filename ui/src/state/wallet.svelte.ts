@@ -1,0 +1,41 @@
+// The wallet as the window knows it: the last snapshot, and what is under way.
+
+import { failure, type Failure, type Port, type Snapshot } from '../ipc/port';
+
+export class WalletState {
+  /** Nothing until the first snapshot has come. */
+  snapshot = $state<Snapshot>();
+  readonly port: Port;
+
+  constructor(port: Port) {
+    this.port = port;
+  }
+
+  /** Subscribes first and looks then, so that nothing falls between. */
+  async start(): Promise<void> {
+    await this.port.onSnapshot((snapshot) => (this.snapshot = snapshot));
+    this.snapshot ??= await this.port.snapshot();
+  }
+}
+
+/** Something the user started: whether it runs, and how it failed. */
+export class Task {
+  running = $state(false);
+  failed = $state<Failure>();
+
+  /** Runs one thing at a time; answers whether it worked. */
+  async run(work: () => Promise<unknown>): Promise<boolean> {
+    if (this.running) return false;
+    this.running = true;
+    this.failed = undefined;
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      this.failed = failure(thrown);
+      return false;
+    } finally {
+      this.running = false;
+    }
+  }
+}
