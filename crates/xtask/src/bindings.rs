@@ -33,7 +33,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     let fresh = tempfile::tempdir().map_err(Trouble::file(Path::new("a temporary directory")))?;
     Run::cargo(place)
         .env("TS_RS_EXPORT_DIR", fresh.path())
-        .args(["test", "--locked", "--quiet", "--package", "halo-wallet", "--lib", "export_bindings"])
+        .args(["test", "--locked", "--quiet", "--workspace", "--lib", "export_bindings"])
         .run()?;
     let fresh = files(fresh.path())?;
     let kept_dir = place.at(KEPT);

@@ -20,7 +20,7 @@ pub(crate) struct Options {
 pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     setup::for_building(place)?;
     ui::built(place)?;
-    let mut build = Run::cargo(place).args(["build", "--locked", "--package", "halo-desktop"]);
+    let mut build = Run::cargo(place).args(["build", "--locked", "--workspace", "--bins"]);
     if options.release {
         build = build.args(["--release"]);
     }

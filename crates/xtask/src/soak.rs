@@ -3,7 +3,7 @@
 use crate::error::Trouble;
 use crate::place::Place;
 use crate::process::Run;
-use crate::setup;
+use crate::{setup, ui};
 
 /// How long to soak.
 #[derive(clap::Args)]
@@ -19,10 +19,11 @@ pub(crate) struct Options {
 /// Kills processes and tries properties.
 pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     setup::for_testing(place)?;
+    ui::built(place)?;
     crash(place, options.rounds)?;
     Run::cargo(place)
         .env("PROPTEST_CASES", options.cases.to_string())
-        .args(["test", "--locked", "--package", "halo-protocol", "--package", "halo-store"])
+        .args(["test", "--locked", "--workspace", "--lib", "--test", "it"])
         .run()
 }
 
@@ -30,6 +31,6 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
 pub(crate) fn crash(place: &Place, rounds: u32) -> Result<(), Trouble> {
     Run::cargo(place)
         .env("HALO_CRASH_ROUNDS", rounds.to_string())
-        .args(["test", "--locked", "--package", "halo-cli", "--test", "it", "crash", "--", "--nocapture"])
+        .args(["test", "--locked", "--workspace", "--test", "it", "crash::", "--", "--nocapture"])
         .run()
 }
