@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use halo_broker::evidence::{Attribution, Owner};
 use halo_broker::{Broker, BrokerConfig, Limits, Tuning};
@@ -119,12 +120,15 @@ impl World {
     /// Waits until the user is asked.
     pub(crate) async fn prompt(&self) -> RequestView {
         let mut watch = self.wallet.watch();
-        loop {
-            if let Some(request) = self.wallet.snapshot().requests.first() {
-                return request.clone();
+        let asked = async {
+            loop {
+                if let Some(request) = self.wallet.snapshot().requests.first() {
+                    return request.clone();
+                }
+                watch.next().await.expect("the wallet lives");
             }
-            watch.next().await.expect("the wallet lives");
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asked).await.expect("the user is asked")
     }
 
     /// The user says yes to what is asked.
