@@ -1,6 +1,6 @@
 //! Ties docs/threat-model.md to the tests.
 //!
-//! A test says which threat it answers in a comment above it: `threat: 7` or `threat: 7, 8`. The document has a
+//! A test says which threat it answers in a comment above it or in it: `threat: 7` or `threat: 7, 8`. The document has a
 //! section for each threat, and in it a line `Tests:` with their names, written by
 //! `cargo xtask fences --write-threats`. A threat without a test is a fault, and so is a name that no marked test has.
 
@@ -15,9 +15,6 @@ const DOCUMENT: &str = "docs/threat-model.md";
 
 /// The threats that concern what exists; the others come with linking devices, spaces and KUBE.
 const ROWS: [RangeInclusive<u32>; 2] = [1..=23, 31..=35];
-
-/// How many lines below its mark a test may begin: attributes and a comment stand between.
-const REACH: usize = 12;
 
 /// Names of tests by the threat they answer.
 type Tests = BTreeMap<u32, BTreeSet<String>>;
@@ -127,18 +124,39 @@ fn marked(place: &Place) -> Result<Tests, Trouble> {
     Ok(tests)
 }
 
-/// The marks in one file, each with the name of the test that follows.
+/// The marks in one file, each with the name of its test.
 fn marks(text: &str) -> Vec<(u32, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let mut marks = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let Some(rows) = rows_of(line) else { continue };
-        let name = lines.iter().skip(at + 1).take(REACH).find_map(|line| name_of(line));
-        if let Some(name) = name {
+        if let Some(name) = below(&lines, at).or_else(|| around(&lines, at)) {
             marks.extend(rows.into_iter().map(|row| (row, name.clone())));
         }
     }
     marks
+}
+
+/// The test that begins below a mark: only comments and attributes stand between.
+fn below(lines: &[&str], mark: usize) -> Option<String> {
+    let mut rest = lines.iter().enumerate().skip(mark + 1).skip_while(|(_, line)| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with(['/', '*', '#']) || line == ")]"
+    });
+    let (at, _) = rest.next()?;
+    name_at(lines, at)
+}
+
+/// The test that a mark stands in.
+fn around(lines: &[&str], mark: usize) -> Option<String> {
+    let depth = |at: usize| lines.get(at).map_or(0, |line| line.len() - line.trim_start().len());
+    (0..mark).rev().filter(|at| depth(*at) < depth(mark)).find_map(|at| name_at(lines, at))
+}
+
+/// The name of the test that begins on a line; TypeScript may have it on the next one.
+fn name_at(lines: &[&str], at: usize) -> Option<String> {
+    let line = lines.get(at)?;
+    name_of(line).or_else(|| name_of(&format!("{line}{}", lines.get(at + 1)?.trim_start())))
 }
 
 /// The threats of a comment `// threat: 7, 8`.
@@ -192,6 +210,15 @@ mod tests {
                 (9, name("a code works once"))
             ]
         );
+    }
+
+    #[test]
+    fn a_mark_in_a_test_is_of_that_test() {
+        let code = "fn outer() {\n    // threat: 1\n    let x = 1;\n}\n\nfn next() {}\n";
+        assert_eq!(marks(code), [(1, "outer".to_owned())]);
+        let code = "// threat: 2\n#[expect(\n)]\n#[test]\nfn first() {}\ntest(\n  'long name',\n";
+        assert_eq!(marks(code), [(2, "first".to_owned())]);
+        assert_eq!(marks("  // threat: 3\n  test(\n    'long name',\n"), [(3, "long name".to_owned())]);
     }
 
     #[test]
