@@ -5,7 +5,7 @@ import { json } from "node:stream/consumers";
 import { verifyProof } from "@halo-wallet/sdk/verify";
 
 const port = Number(process.env.PORT ?? 5180);
-const origin = `http://localhost:${port}`;
+const origin = process.env.ORIGIN ?? `http://localhost:${port}`;
 const types = { html: "text/html", css: "text/css", js: "text/javascript", svg: "image/svg+xml" };
 const nonces = new Set();
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { ProofError, verifyProof } from "../dist/verify/index.js";
@@ -52,7 +51,7 @@ test("a proof for another app is refused", async () => {
 test("a proof for another sign-in is refused", async () => {
   await refuses(makeProof(alias, claimsOf(alias.did)), "nonce", { nonce: "another" });
   await refuses(makeProof(alias, claimsOf(alias.did)), "nonce", { nonce: null });
-  const { nonce: _, ...without } = claimsOf(alias.did);
+  const without = { ...claimsOf(alias.did), nonce: undefined };
   await refuses(makeProof(alias, without), "nonce");
   assert.ok(await verifyProof(await makeProof(alias, without), { ...expected, nonce: null }));
 });

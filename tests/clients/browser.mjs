@@ -10,7 +10,7 @@ import { chromium } from "playwright-core";
 
 const EXAMPLE = fileURLToPath(new URL("../../examples/hello-login/", import.meta.url));
 
-export function openBrowser() {
+export function openBrowser(args = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -21,6 +21,7 @@ export function openBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...args,
     ],
   });
 }
@@ -35,15 +36,16 @@ export async function freePort() {
 }
 
 /** Runs the example's backend. */
-export async function startHello() {
-  const port = await freePort();
+export async function startHello({ port, origin } = {}) {
+  port ??= await freePort();
+  origin ??= `http://localhost:${port}`;
   const child = spawn(process.execPath, ["backend.mjs"], {
     cwd: EXAMPLE,
-    env: { ...process.env, PORT: String(port) },
+    env: { ...process.env, PORT: String(port), ORIGIN: origin },
     stdio: ["ignore", "pipe", "inherit"],
   });
   await once(createInterface({ input: child.stdout }), "line");
-  return { origin: `http://localhost:${port}`, stop: () => child.kill() };
+  return { origin, stop: () => child.kill() };
 }
 
 /** Opens the example. Its SDK looks for HALO on `ports` only, so that other wallets on this machine stay out of the test. */

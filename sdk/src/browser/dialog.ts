@@ -6,6 +6,7 @@
  */
 
 import type { Notice, Shown } from "../core/platform.js";
+import type { Words } from "../core/words.js";
 
 const STYLE = `
   dialog { all: revert; box-sizing: border-box; width: min(26rem, calc(100vw - 2rem)); padding: 1.75rem; border: 1px solid var(--edge);
@@ -33,7 +34,41 @@ const STYLE = `
   @media (prefers-reduced-motion: reduce) { .wait::before { animation: none; } }
 `;
 
-export function showDialog(name: string, notice: Notice): Shown {
+/** What a dialog says. */
+interface Content {
+  heading: string;
+  about: string;
+  words?: Words | undefined;
+  /** What goes on meanwhile. */
+  wait?: string;
+  cancel?: () => void;
+  /** Offers to go on. */
+  go?: true;
+}
+
+/** Words to pick, or the wait for an approval. */
+export function showNotice(name: string, { words, leaving, cancel }: Notice): Shown {
+  return showDialog({
+    heading: words ? "Pick these words in HALO" : "Approve this in HALO",
+    about: words
+      ? `HALO shows four groups of three words. Pick the one that ${name} shows here. If none is the same, deny the request.`
+      : `${name} asks you to sign in. The request waits in the HALO window.`,
+    words,
+    cancel,
+    ...(leaving ? { go: true } : { wait: "Waiting for your answer in HALO…" }),
+  });
+}
+
+/** Says what the browser is about to ask, while it asks. */
+export function showPermissionHint(name: string): Shown {
+  return showDialog({
+    heading: "Allow access to apps on this device",
+    about: `Your browser asks whether this page may reach apps on this device. HALO is one: ${name} cannot find it otherwise.`,
+    wait: "Waiting for your answer in the browser…",
+  });
+}
+
+function showDialog(content: Content): Shown {
   const host = document.createElement("div");
   host.dataset.halo = "";
   const root = host.attachShadow({ mode: "open" });
@@ -41,25 +76,26 @@ export function showDialog(name: string, notice: Notice): Shown {
   style.replaceSync(STYLE);
   root.adoptedStyleSheets = [style];
 
-  const heading = element("h2", notice.words ? "Pick these words in HALO" : "Approve this in HALO");
+  const heading = element("h2", content.heading);
   heading.id = "heading";
   heading.tabIndex = -1;
-  const about = element(
-    "p",
-    notice.words
-      ? `HALO shows four groups of three words. Pick the one that ${name} shows here. If none is the same, deny the request.`
-      : `${name} asks you to sign in. The request waits in the HALO window.`,
-  );
+  const about = element("p", content.about);
   about.id = "about";
   const dialog = document.createElement("dialog");
   dialog.setAttribute("aria-labelledby", heading.id);
   dialog.setAttribute("aria-describedby", about.id);
   dialog.append(heading, about);
-  if (notice.words) {
+  if (content.words) {
     const list = document.createElement("ol");
     list.setAttribute("aria-label", "The three words");
-    list.append(...notice.words.map((word) => element("li", word)));
+    list.append(...content.words.map((word) => element("li", word)));
     dialog.append(list);
+  }
+  if (content.wait !== undefined) {
+    const wait = element("p", content.wait);
+    wait.className = "wait";
+    wait.setAttribute("role", "status");
+    dialog.append(wait);
   }
 
   let finish: () => void = () => undefined;
@@ -72,29 +108,23 @@ export function showDialog(name: string, notice: Notice): Shown {
   };
   const cancel = () => {
     close();
-    notice.cancel();
+    content.cancel?.();
   };
   dialog.addEventListener("cancel", (event) => {
     event.preventDefault();
     cancel();
   });
-  if (!notice.leaving) {
-    const wait = element("p", "Waiting for your answer in HALO…");
-    wait.className = "wait";
-    wait.setAttribute("role", "status");
-    dialog.append(wait);
-  }
   const row = document.createElement("div");
   row.className = "row";
-  row.append(button("Cancel", cancel));
-  if (notice.leaving) {
+  if (content.cancel) row.append(button("Cancel", cancel));
+  if (content.go) {
     const go = button("Continue", () => {
       finish();
     });
     go.className = "go";
     row.append(go);
   }
-  dialog.append(row);
+  if (row.childElementCount > 0) dialog.append(row);
   root.append(dialog);
   document.body.append(host);
   dialog.showModal();

@@ -17,7 +17,17 @@ const ANSWER_WITHIN = 1_000;
 /** The user reads and decides. */
 const DECIDE_WITHIN = 60_000;
 
-export async function* findDoors(ports: readonly number[], asked: boolean, first: string | undefined): AsyncGenerator<Door> {
+export interface Search {
+  ports: readonly number[];
+  /** A click led here, so the browser may ask the user. */
+  asked: boolean;
+  /** Where the wallet answered last. */
+  first: string | undefined;
+  /** Says what the browser is about to ask. */
+  explain: () => { close(): void };
+}
+
+export async function* findDoors({ ports, asked, first, explain }: Search): AsyncGenerator<Door> {
   const permission = isLocalPage(location) ? undefined : await localNetwork();
   if (permission?.state === "denied") throw new HaloError("blocked_by_browser");
   // Without a click the browser's question would come out of the blue.
@@ -25,11 +35,18 @@ export async function* findDoors(ports: readonly number[], asked: boolean, first
   const issuers = ports.map((port) => `http://127.0.0.1:${port}`);
   issuers.sort((a, b) => Number(b === first) - Number(a === first));
   let found = false;
-  for (const issuer of issuers) {
-    if (await answers(issuer, permission)) {
+  let explained = permission?.state === "prompt" ? explain() : undefined;
+  try {
+    for (const issuer of issuers) {
+      const answered = await answers(issuer, permission);
+      explained?.close();
+      explained = undefined;
+      if (!answered) continue;
       found = true;
       yield pageDoor(issuer);
     }
+  } finally {
+    explained?.close();
   }
   if (found) return;
   if (permission && permission.state !== "granted") throw new HaloError("blocked_by_browser");

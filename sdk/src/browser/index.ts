@@ -10,7 +10,7 @@ import { Client, type ClientOptions, type SignInOptions } from "../core/client.j
 import type { Platform } from "../core/platform.js";
 import type { Session } from "../core/session.js";
 import type { HaloStorage } from "../core/storage.js";
-import { showDialog } from "./dialog.js";
+import { showNotice, showPermissionHint } from "./dialog.js";
 import { findDoors, PORTS } from "./find.js";
 import { requireUsablePage } from "./permission.js";
 import { pageStorage } from "./storage.js";
@@ -75,8 +75,9 @@ function pagePlatform(options: HaloOptions): Platform {
   return {
     clientId: location.origin,
     storage: options.storage ?? pageStorage(),
-    doors: (asked, first) => findDoors(options.ports ?? PORTS, asked, first),
-    show: (notice) => showDialog(options.name, notice),
+    doors: (asked, first) =>
+      findDoors({ ports: options.ports ?? PORTS, asked, first, explain: () => showPermissionHint(options.name) }),
+    show: (notice) => showNotice(options.name, notice),
     onAwake(callback) {
       const seen = () => {
         if (document.visibilityState === "visible") callback();

@@ -5,29 +5,26 @@
  * refresh token is used twice, however many tabs there are.
  */
 
-import { errorNamed, errorOf, oauthError, readJwt, readTokens, type Tokens } from "./answers.js";
-import { pause } from "./clock.js";
-import { introduction, makeFirstContact, openCommitment, type Introduction } from "./contact.js";
+import { errorNamed, errorOf, readJwt, readTokens, type Tokens } from "./answers.js";
+import { openCommitment } from "./contact.js";
 import type { Door, LineEvents, Reply } from "./door.js";
 import { randomText, sha256, toBase64Url, utf8 } from "./encoding.js";
 import { HaloError, protocolError } from "./errors.js";
-import { dpop, instanceOf, makeKeys, type Instance } from "./instance.js";
+import { dpop, instanceOf, type Instance } from "./instance.js";
 import { Live } from "./live.js";
+import { Memory } from "./memory.js";
 import type { Platform } from "./platform.js";
 import { Session, type SessionState, type SignedOutReason, type UserInfo } from "./session.js";
-import type { Remembered, StoredSession } from "./storage.js";
-import { meet, meetAgain } from "./wallet.js";
-import type { Words } from "./words.js";
+import { letRead, openRequest, poll, post, reach, type Opening, type SignInOptions, type Wish } from "./sign_in.js";
+import type { StoredSession } from "./storage.js";
+import { meetAgain } from "./wallet.js";
+
+export type { SignInOptions } from "./sign_in.js";
 
 /** An access token that ends sooner than this is renewed before it is used. */
 const SPARE_TIME = 30_000;
 /** A proof that ends sooner than this is made anew, so that it does not expire on its way. */
 const SPARE_PROOF = 60_000;
-/** How often the wallet is asked for the user's answer, unless it says otherwise. */
-const ASK_EVERY = 1_000;
-/** In which time a standing grant has answered. */
-const AT_ONCE = 30;
-
 export interface ClientOptions {
   /** What the app calls itself; the prompt shows it as a claim, beside the origin. */
   name: string;
@@ -37,18 +34,6 @@ export interface ClientOptions {
   identity?: boolean;
 }
 
-export interface SignInOptions {
-  /** Comes back in the proof; let the backend make it, once for each sign-in. */
-  nonce?: string;
-  /**
-   * Shows the three words of a first contact, instead of the SDK's own dialog. In redirect mode the page is left when
-   * what it returns has resolved.
-   */
-  onWords?: (words: Words) => void | Promise<void>;
-  /** Ends the attempt with `cancelled`. */
-  signal?: AbortSignal;
-}
-
 export interface ClientEvents {
   "signed-out": SignedOutReason;
   state: SessionState;
@@ -56,18 +41,10 @@ export interface ClientEvents {
 
 type Listeners = { [Name in keyof ClientEvents]: Set<(value: ClientEvents[Name]) => void> };
 
-interface Opening {
-  door: Door;
-  instance: Instance;
-  remembered: Remembered;
-  nonce: string;
-  reply: Reply;
-  introduction: Introduction | undefined;
-}
-
 export class Client {
   protected readonly platform: Platform;
   readonly #options: ClientOptions;
+  readonly #memory: Memory;
   readonly #listeners: Listeners = { "signed-out": new Set(), state: new Set() };
   readonly #channel: { tell(): void; close(): void };
   #current: Session | undefined;
@@ -82,6 +59,7 @@ export class Client {
   constructor(platform: Platform, options: ClientOptions) {
     this.platform = platform;
     this.#options = options;
+    this.#memory = new Memory(platform.storage);
     this.#channel = platform.channel(() => {
       this.#end("signed_out");
     });
@@ -125,7 +103,7 @@ export class Client {
   protected async signInByBackChannel(options: SignInOptions): Promise<Session> {
     const cancelled = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, cancelled.signal]) : cancelled.signal;
-    const opening = await this.#ask("/bc-authorize", { login_hint: "halo" }, options);
+    const opening = await openRequest(this.platform, await this.#wish(), "/bc-authorize", { login_hint: "halo" }, options);
     const request = opening.reply.body.auth_req_id;
     if (typeof request !== "string") throw protocolError("auth_req_id is missing");
     const words = opening.introduction?.words;
@@ -137,7 +115,7 @@ export class Client {
     };
     if (words) show();
     try {
-      const body = await this.#poll(opening, request, signal, show);
+      const body = await poll(this.platform.clientId, opening, request, signal, show);
       return await this.#accept(opening, body);
     } finally {
       shown?.close();
@@ -148,7 +126,9 @@ export class Client {
   protected async prepareRedirect(redirectUri: string, options: SignInOptions): Promise<string> {
     const verifier = randomText();
     const state = randomText();
-    const opening = await this.#ask(
+    const opening = await openRequest(
+      this.platform,
+      await this.#wish(),
       "/par",
       {
         response_type: "code",
@@ -163,19 +143,19 @@ export class Client {
     if (typeof requestUri !== "string") throw protocolError("request_uri is missing");
     const { nonce, door, introduction: intro } = opening;
     const redirect = { issuer: door.issuer, state, nonce, verifier, redirectUri };
-    await this.#change((remembered) => {
+    await this.#memory.change((remembered) => {
       remembered.redirect = intro ? { ...redirect, walletCommitment: intro.walletCommitment } : redirect;
     });
-    if (intro) await this.#leave(intro.words, options);
+    if (intro) await letRead(this.platform, intro.words, options);
     const query = new URLSearchParams({ client_id: this.platform.clientId, request_uri: requestUri });
     return `${door.issuer}/authorize?${query.toString()}`;
   }
 
   /** Takes the answer that the wallet's page sent back. */
   protected async finishRedirect(answer: URLSearchParams): Promise<Session> {
-    const remembered = await this.#remembered();
+    const remembered = await this.#memory.recall();
     const redirect = remembered.redirect;
-    await this.#change((next) => {
+    await this.#memory.change((next) => {
       delete next.redirect;
     });
     if (redirect?.state !== answer.get("state")) throw protocolError("this page did not ask for that answer");
@@ -195,78 +175,9 @@ export class Client {
     return this.#accept({ door, instance, remembered, nonce: redirect.nonce }, reply.body, redirect.walletCommitment);
   }
 
-  /** Opens a request to sign in, with the comparison of words if the wallet does not know this installation. */
-  async #ask(path: string, extra: Record<string, string>, options: SignInOptions): Promise<Opening> {
-    options.signal?.throwIfAborted();
-    const remembered = await this.#remembered();
-    const instance = await instanceOf(remembered.keys);
-    const known = { instance, wallet: remembered.wallet, issuer: remembered.issuer };
-    const { door, proved } = await meet(this.platform, known);
-    const contact = proved ? undefined : await makeFirstContact(this.#options.name);
-    const nonce = options.nonce ?? randomText();
-    const reply = await this.#post(door, instance, path, {
-      client_id: this.platform.clientId,
-      scope: this.#scope(),
-      nonce,
-      halo_name: this.#options.name,
-      ...extra,
-      ...contact?.fields,
-    });
-    if (reply.status !== 200 && reply.status !== 201) throw errorOf(reply);
-    if (!contact) return { door, instance, remembered, nonce, reply, introduction: undefined };
-    const intro = await introduction(contact, reply, this.platform.clientId, instance.thumbprint);
-    const reveal = await door.send({
-      method: "POST",
-      path: "/halo/reveal",
-      headers: { DPoP: await dpop(instance, "POST", `${door.issuer}/halo/reveal`) },
-      json: { request_id: intro.requestId, app_nonce: contact.nonce },
-    });
-    if (reveal.status >= 300) throw errorOf(reveal);
-    return { door, instance, remembered, nonce, reply, introduction: intro };
-  }
-
-  /** Asks for the tokens until the user has answered. */
-  async #poll(opening: Opening, request: string, signal: AbortSignal, waiting: () => void): Promise<Record<string, unknown>> {
-    const { expires_in, interval } = opening.reply.body;
-    const until = Date.now() + (typeof expires_in === "number" ? expires_in : 120) * 1000;
-    let every = typeof interval === "number" ? interval * 1000 : ASK_EVERY;
-    // A standing grant answers at once; a person does not.
-    await pause(opening.introduction ? every : AT_ONCE, signal);
-    for (;;) {
-      const reply = await this.#post(opening.door, opening.instance, "/token", {
-        grant_type: "urn:openid:params:grant-type:ciba",
-        client_id: this.platform.clientId,
-        auth_req_id: request,
-      });
-      if (reply.status === 200) return reply.body;
-      const error = oauthError(reply);
-      if (error === "slow_down") every += 5_000;
-      else if (error !== "authorization_pending") throw errorOf(reply);
-      if (Date.now() >= until) throw new HaloError("expired");
-      waiting();
-      await pause(every, signal);
-    }
-  }
-
-  /** Shows the words and waits until they were read. */
-  async #leave(words: Words, options: SignInOptions): Promise<void> {
-    if (options.onWords) {
-      await options.onWords(words);
-      return;
-    }
-    await new Promise<void>((resolve, reject) => {
-      const cancel = () => {
-        reject(new HaloError("cancelled"));
-      };
-      const shown = this.platform.show({ words, leaving: true, cancel });
-      options.signal?.addEventListener("abort", cancel, { once: true });
-      void shown.read.then(resolve);
-    });
-  }
-
   /** Checks the tokens of a new session, pins the wallet's key at first contact, and remembers. */
   async #accept(
-    opening: Omit<Opening, "reply" | "introduction"> & { introduction?: Introduction | undefined },
+    opening: Omit<Opening, "reply" | "introduction"> & { introduction?: Opening["introduction"] },
     body: Record<string, unknown>,
     commitment = opening.introduction?.walletCommitment,
   ): Promise<Session> {
@@ -280,7 +191,7 @@ export class Client {
       throw new HaloError("wallet_changed");
     }
     const stored = storedOf(tokens);
-    await this.#change((next) => {
+    await this.#memory.change((next) => {
       next.wallet = wallet;
       next.issuer = door.issuer;
       next.session = stored;
@@ -311,7 +222,7 @@ export class Client {
         throw error;
       }
       if (code === "signed_out") {
-        await this.#drop();
+        await this.#memory.dropSession();
         this.#end("revoked");
         return undefined;
       }
@@ -347,7 +258,7 @@ export class Client {
       },
       over: (reason) => {
         // Another wallet says nothing about our session: it is kept for when the right one answers again.
-        const dropped = reason === "wallet_changed" ? Promise.resolve() : this.#drop();
+        const dropped = reason === "wallet_changed" ? Promise.resolve() : this.#memory.dropSession();
         void dropped.catch(() => undefined);
         this.#end(reason);
       },
@@ -359,7 +270,7 @@ export class Client {
     const door = await this.#wallet();
     const { accessToken } = await (this.#stale ? this.#refresh(true) : this.#fresh());
     this.#stale = false;
-    const instance = await this.#instance();
+    const instance = await this.#memory.instance();
     const line = await door.listen("/halo", events);
     const proof = await dpop(instance, "GET", `${door.issuer}/halo`, accessToken);
     line.send(JSON.stringify({ type: "hello", access_token: accessToken, dpop: proof }));
@@ -375,7 +286,7 @@ export class Client {
       ...(typeof name === "string" ? { name } : {}),
       ...(typeof picture === "string" ? { picture } : {}),
     };
-    await this.#change((remembered) => {
+    await this.#memory.change((remembered) => {
       if (!remembered.session) return;
       delete remembered.session.name;
       delete remembered.session.picture;
@@ -389,11 +300,11 @@ export class Client {
   async #call(method: "GET" | "POST", path: string): Promise<Reply> {
     if (!path.startsWith("/") || path.startsWith("//")) throw new HaloError("refused", { detail: "only paths of the wallet" });
     const door = await this.#wallet();
-    const instance = await this.#instance();
+    const instance = await this.#memory.instance();
     const send = async ({ accessToken }: StoredSession) => {
       const proof = await dpop(instance, method, door.issuer + path.replace(/[?#].*$/, ""), accessToken);
       const headers = { Authorization: `DPoP ${accessToken}`, DPoP: proof };
-      return this.#reach(door.send({ method, path, headers }));
+      return this.#lookAnew(reach(door.send({ method, path, headers })));
     };
     const reply = await send(await this.#fresh());
     // A wallet that was restarted has forgotten its access tokens.
@@ -409,7 +320,7 @@ export class Client {
 
   /** The session with an access token that lasts a while. */
   async #fresh(): Promise<StoredSession> {
-    const stored = (await this.#remembered()).session;
+    const stored = (await this.#memory.recall()).session;
     if (!stored) throw new HaloError("signed_out");
     return stored.accessExpires - Date.now() > SPARE_TIME ? stored : this.#refresh(false);
   }
@@ -457,7 +368,7 @@ export class Client {
     const remembered = await this.platform.storage.load();
     const refreshToken = remembered?.session?.refreshToken;
     this.#live?.stop();
-    await this.#drop();
+    await this.#memory.dropSession();
     this.#end("signed_out");
     this.#channel.tell();
     if (remembered?.wallet === undefined || refreshToken === undefined) return;
@@ -499,7 +410,7 @@ export class Client {
   /** The wallet this app knows, which has just proved that it is the one. */
   async #wallet(): Promise<Door> {
     if (this.#door) return this.#door;
-    const { wallet, issuer, keys } = await this.#remembered();
+    const { wallet, issuer, keys } = await this.#memory.recall();
     if (wallet === undefined) throw new HaloError("signed_out");
     this.#door = await meetAgain(this.platform, { instance: await instanceOf(keys), wallet, issuer });
     return this.#door;
@@ -513,17 +424,16 @@ export class Client {
   }
 
   async #post(door: Door, instance: Instance, path: string, form: Record<string, string>): Promise<Reply> {
-    const headers = { DPoP: await dpop(instance, "POST", door.issuer + path) };
-    return this.#reach(door.send({ method: "POST", path, form, headers }));
+    return this.#lookAnew(post(door, instance, path, form));
   }
 
   /** A wallet that stopped answering is looked for anew next time. */
-  async #reach(sending: Promise<Reply>): Promise<Reply> {
+  async #lookAnew(sending: Promise<Reply>): Promise<Reply> {
     try {
       return await sending;
-    } catch (cause) {
+    } catch (error) {
       this.#door = undefined;
-      throw cause instanceof HaloError ? cause : new HaloError("not_installed", { cause });
+      throw error;
     }
   }
 
@@ -532,45 +442,10 @@ export class Client {
     await this.#post(door, instance, "/revoke", { client_id, token, token_type_hint: "refresh_token" });
   }
 
-  #scope(): string {
-    const { scopes = ["profile"], identity = false } = this.#options;
-    return [...new Set(["openid", ...scopes, ...(identity ? ["halo:identity"] : [])])].join(" ");
-  }
-
-  async #instance(): Promise<Instance> {
-    return instanceOf((await this.#remembered()).keys);
-  }
-
-  /** What is remembered; the first time, an instance key is made. */
-  async #remembered(): Promise<Remembered> {
-    const { storage } = this.platform;
-    return (
-      (await storage.load()) ??
-      storage.exclusive(async () => {
-        const there = await storage.load();
-        if (there) return there;
-        const made: Remembered = { version: 1, keys: await makeKeys(storage.exportable ?? false) };
-        await storage.save(made);
-        return made;
-      })
-    );
-  }
-
-  async #change(change: (remembered: Remembered) => void): Promise<void> {
-    await this.#remembered();
-    await this.platform.storage.exclusive(async () => {
-      const remembered = await this.platform.storage.load();
-      if (!remembered) throw new HaloError("signed_out");
-      const next = { ...remembered, ...(remembered.session ? { session: { ...remembered.session } } : {}) };
-      change(next);
-      await this.platform.storage.save(next);
-    });
-  }
-
-  async #drop(): Promise<void> {
-    await this.#change((remembered) => {
-      delete remembered.session;
-    });
+  async #wish(): Promise<Wish> {
+    const { name, scopes = ["profile"], identity = false } = this.#options;
+    const scope = [...new Set(["openid", ...scopes, ...(identity ? ["halo:identity"] : [])])].join(" ");
+    return { name, scope, remembered: await this.#memory.recall() };
   }
 }
 

@@ -29,10 +29,10 @@ export interface Introduction {
   words: Words;
 }
 
-export async function makeFirstContact(name: string): Promise<FirstContact> {
+export async function makeFirstContact(): Promise<FirstContact> {
   const nonce = randomText();
   const commitment = toBase64Url(await sha256(utf8(nonce)));
-  return { nonce, fields: { halo_commitment: commitment, halo_name: name } };
+  return { nonce, fields: { halo_commitment: commitment } };
 }
 
 /** Reads the wallet's half and computes the words. */

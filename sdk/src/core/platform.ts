@@ -11,7 +11,7 @@ export interface Notice {
   /** The page is about to be left for the wallet's own: resolves when the user has read the words. */
   leaving: boolean;
   /** Ends the sign-in. */
-  cancel(): void;
+  cancel: () => void;
 }
 
 export interface Shown {
