@@ -20,7 +20,7 @@ const LAST_PORT: u16 = 47114;
 /// Tries to find a port that is free on both loopback addresses.
 const TRIES: u16 = 16;
 
-/// Listens on 127.0.0.1 and [::1] at one port: the given one, or the first free one of five.
+/// Listens on 127.0.0.1 and `[::1]` at one port: the given one, or the first free one of five.
 ///
 /// A port counts as taken if either address is: a squatter on the other one would answer half of the apps.
 pub(crate) async fn bind(port: Option<u16>) -> Result<(Vec<TcpListener>, u16), BrokerError> {
