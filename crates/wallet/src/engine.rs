@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use halo_keystore::Keystore;
@@ -86,6 +87,7 @@ pub(crate) struct Ends {
     pub(crate) inbox: mpsc::Sender<Job>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) thread: JoinHandle<()>,
 }
 
 /// The time by this machine's clock.
@@ -131,7 +133,7 @@ impl Engine {
             .enable_time()
             .build()
             .map_err(|error| WalletError::BadInput { what: format!("no thread for the wallet: {error}") })?;
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("halo-wallet".into())
             .spawn(move || {
                 let mut jobs = jobs;
@@ -141,7 +143,7 @@ impl Engine {
                 drop(jobs);
             })
             .map_err(|error| WalletError::BadInput { what: format!("no thread for the wallet: {error}") })?;
-        Ok(Ends { inbox, snapshots, events })
+        Ok(Ends { inbox, snapshots, events, thread })
     }
 
     async fn run(mut self, jobs: &mut mpsc::Receiver<Job>) {

@@ -1,6 +1,7 @@
 //! The handle that everybody holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -18,6 +19,8 @@ pub struct Wallet {
     inbox: mpsc::Sender<Job>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
+    /// The engine's thread, until somebody waits for its end.
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 /// A snapshot, and every event after it.
@@ -54,9 +57,12 @@ impl Wallet {
             let config = config.clone();
             beside(move || crate::startup::take(&config)).await?
         };
-        let Ends { inbox, snapshots, events } = Engine::start(config, dir, keystore)?;
-        let wallet = Self { inbox, snapshots, events };
-        wallet.unlock_at_start().await?;
+        let Ends { inbox, snapshots, events, thread } = Engine::start(config, dir, keystore)?;
+        let wallet = Self { inbox, snapshots, events, thread: Arc::new(Mutex::new(Some(thread))) };
+        if let Err(error) = wallet.unlock_at_start().await {
+            wallet.close().await;
+            return Err(error);
+        }
         if watch_session {
             #[cfg(target_os = "linux")]
             crate::session_watch::spawn(&wallet);
@@ -79,9 +85,16 @@ impl Wallet {
     }
 
     /// Locks, puts everything to rest and frees the profile.
+    ///
+    /// A program calls this before it ends: OpenSSL must not be torn down while a thread still uses it.
     pub async fn close(self) {
         let _ = self.job(|engine| engine.closing = true).await;
         self.inbox.closed().await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // The thread has its last few instructions ahead of it; a panic in it was reported by itself.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
     }
 
     /// Runs `work` on the engine's thread.
