@@ -1,6 +1,6 @@
 //! Fresh randomness from the operating system.
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::HEXLOWER;
 
 use crate::error::WalletError;
 
@@ -12,7 +12,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], WalletError> {
     Ok(bytes)
 }
 
-/// A name nobody can guess: 128 bits in base64url.
+/// A name nobody can guess: 128 bits in hex, which no shell and no argument parser takes for something else.
 pub(crate) fn random_name() -> Result<String, WalletError> {
-    Ok(BASE64URL_NOPAD.encode(&random::<16>()?))
+    Ok(HEXLOWER.encode(&random::<16>()?))
 }
