@@ -141,7 +141,7 @@ struct Wire {
     previous: Vec<u8>,
     #[prost(uint64, tag = "3")]
     at: u64,
-    /// A number of the table in [`split`].
+    /// A number of the table in [`AuditEntry::wire`].
     #[prost(uint32, tag = "4")]
     kind: u32,
     #[prost(bytes = "vec", tag = "5")]

@@ -2,9 +2,10 @@
 //!
 //! State is a pure function of the *set* of credentials: any order of arrival gives the same answer.
 //! A device speaks for the identity if a chain of authorisations leads from the identity key to it. The
-//! identity key revokes anybody, a device revokes those it did not descend from; whatever the revoked said
-//! that the revocation had not seen is void. Where two statements compete, the one deeper in the DAG holds,
-//! then the later one, then the larger id.
+//! identity key and each of its devices can revoke any device; whatever the revoked said that the revocation had
+//! not seen is void, its own revocations included. Of devices that revoke each other at once the one that was
+//! let in first prevails. Where two other statements compete, the one deeper in the DAG holds, then the later
+//! one, then the larger id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,18 +186,61 @@ struct Judgement {
 }
 
 impl Judgement {
+    /// Settles which revocations hold, from those nobody contests to those that contest each other.
+    ///
+    /// Each round is a function of the set alone, so order plays no part; each settles at least one, so it ends.
     fn new(identity: &IdentityKey, set: &BTreeMap<CredentialId, &Credential>, graph: &Graph) -> Self {
-        // Who may speak, if nobody was revoked: everything that chains to the identity key.
         let mut voids: BTreeSet<CredentialId> = BTreeSet::new();
+        let mut held: BTreeSet<CredentialId> = BTreeSet::new();
         loop {
             let judged = Self::with_voids(identity, set, graph, &voids);
-            let now_void = judged.voided(identity, set, graph);
-            if now_void.is_subset(&voids) {
+            // What would be left if this one held, too.
+            let open: BTreeMap<CredentialId, BTreeSet<CredentialId>> = judged
+                .valid
+                .iter()
+                .filter(|id| !held.contains(id) && revoked_by(set, id).is_some())
+                .map(|id| {
+                    let without = voids.union(&voided_by(id, set, graph)).copied().collect();
+                    (*id, Self::with_voids(identity, set, graph, &without).valid)
+                })
+                .collect();
+            if open.is_empty() {
                 return judged.reject(set, &voids);
             }
-            // Grows only, so the loop ends; each round is a function of the set alone, so order plays no part.
-            voids.extend(now_void);
+            let lost: Vec<CredentialId> = open
+                .iter()
+                .filter(|(id, left)| !left.contains(id) || !held.is_subset(left))
+                .map(|(id, _)| *id)
+                .collect();
+            if !lost.is_empty() {
+                voids.extend(lost);
+                continue;
+            }
+            let contested = |id: &CredentialId| open.iter().any(|(by, left)| by != id && !left.contains(id));
+            let mut chosen: Vec<CredentialId> = open.keys().filter(|id| !contested(id)).copied().collect();
+            if chosen.is_empty() {
+                chosen.extend(open.keys().min_by_key(|id| judged.seniority(id, set, graph)));
+            }
+            for id in chosen {
+                voids.extend(voided_by(&id, set, graph));
+                held.insert(id);
+            }
         }
+    }
+
+    /// Smaller is more senior: by when the issuer was let in, then by the credential's id.
+    fn seniority(
+        &self,
+        id: &CredentialId,
+        set: &BTreeMap<CredentialId, &Credential>,
+        graph: &Graph,
+    ) -> (Option<(usize, CredentialId)>, CredentialId) {
+        // The identity itself was never let in, which comes before everybody who was.
+        let issuer = set.get(id).and_then(|credential| DeviceKey::from_bytes(&credential.said().issuer).ok());
+        let let_in = issuer.and_then(|issuer| self.devices.get(&issuer)).map(|device| {
+            (graph.depth.get(&device.authorized_by).copied().unwrap_or_default(), device.authorized_by)
+        });
+        (let_in, *id)
     }
 
     /// Judges with some credentials left out.
@@ -252,35 +296,6 @@ impl Judgement {
             }
         }
         judged
-    }
-
-    /// What the valid revocations make void: everything of the revoked that they had not seen.
-    fn voided(
-        &self,
-        identity: &IdentityKey,
-        set: &BTreeMap<CredentialId, &Credential>,
-        graph: &Graph,
-    ) -> BTreeSet<CredentialId> {
-        let mut void = BTreeSet::new();
-        for revocation in &self.valid {
-            let Some(said) = set.get(revocation).map(|credential| credential.said()) else { continue };
-            let Assertion::RevokedDevice { device_key } = &said.assertion else { continue };
-            for (id, other) in set {
-                let theirs = &other.said().issuer == device_key.as_bytes();
-                if !theirs || graph.has_seen(revocation, id) || id == revocation {
-                    continue;
-                }
-                // Two that revoke each other at once: the identity's word counts more, then the smaller id holds.
-                let mutual = matches!(&other.said().assertion, Assertion::RevokedDevice { device_key }
-                    if device_key.as_bytes() == &said.issuer)
-                    && !graph.has_seen(id, revocation);
-                let loses = mutual && &said.issuer != identity.as_bytes() && id < revocation;
-                if !loses {
-                    void.insert(*id);
-                }
-            }
-        }
-        void
     }
 
     fn reject(mut self, set: &BTreeMap<CredentialId, &Credential>, voids: &BTreeSet<CredentialId>) -> Self {
@@ -340,6 +355,29 @@ impl Judgement {
             rejected: self.rejected.into_iter().collect(),
         }
     }
+}
+
+/// The device that a credential revokes, if it is a revocation.
+fn revoked_by(set: &BTreeMap<CredentialId, &Credential>, id: &CredentialId) -> Option<DeviceKey> {
+    match set.get(id).map(|credential| &credential.said().assertion) {
+        Some(Assertion::RevokedDevice { device_key }) => Some(*device_key),
+        _ => None,
+    }
+}
+
+/// What a revocation makes void: everything of the revoked that it had not seen.
+fn voided_by(
+    revocation: &CredentialId,
+    set: &BTreeMap<CredentialId, &Credential>,
+    graph: &Graph,
+) -> BTreeSet<CredentialId> {
+    let Some(device) = revoked_by(set, revocation) else { return BTreeSet::new() };
+    set.iter()
+        .filter(|(id, other)| {
+            &other.said().issuer == device.as_bytes() && *id != revocation && !graph.has_seen(revocation, id)
+        })
+        .map(|(id, _)| *id)
+        .collect()
 }
 
 /// Whether it is about somebody else than it may be.
