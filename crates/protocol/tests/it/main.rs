@@ -1,0 +1,18 @@
+//! What two implementations must agree on, tried from outside.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod audit;
+mod credential;
+mod identity;
+mod keys;
+mod proof;
+mod signer;
+mod vectors;
