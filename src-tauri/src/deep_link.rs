@@ -2,6 +2,7 @@
 //!
 //! The attack that remains is a page that raises our window without being asked to; it gains nothing by it.
 
+use serde::Serialize;
 use tauri::{AppHandle, Emitter, Url};
 use tauri_plugin_deep_link::DeepLinkExt;
 
@@ -16,14 +17,38 @@ enum Place {
     Screen(&'static str),
 }
 
+/// What the page hears.
+#[derive(Clone, Serialize)]
+struct Navigate {
+    to: &'static str,
+}
+
 /// Follows links, the one that started the app included.
 pub(crate) fn listen(app: &AppHandle) {
     let links = app.deep_link();
     if let Ok(Some(urls)) = links.get_current() {
         urls.iter().for_each(|url| follow(app, url));
     }
+    let following = app.clone();
+    links.on_open_url(move |event| event.urls().iter().for_each(|url| follow(&following, url)));
+    #[cfg(target_os = "linux")]
+    register_image(app);
+}
+
+/// Packages say in their desktop entry that `halo://` is ours; an AppImage is not installed by anybody.
+#[cfg(target_os = "linux")]
+fn register_image(app: &AppHandle) {
+    use tauri::Manager;
+    if app.env().appimage.is_none() {
+        return;
+    }
     let app = app.clone();
-    links.on_open_url(move |event| event.urls().iter().for_each(|url| follow(&app, url)));
+    // It runs `xdg-mime`, which takes its time.
+    tauri::async_runtime::spawn_blocking(move || {
+        if let Err(error) = app.deep_link().register_all() {
+            tracing::warn!(%error, "halo:// links will not lead here");
+        }
+    });
 }
 
 /// Whether an argument of the command line is a link of ours.
@@ -37,7 +62,7 @@ fn follow(app: &AppHandle, url: &Url) {
         Some(Place::Prompt) => windows::raise_main(app),
         Some(Place::Screen(screen)) => {
             windows::raise_main(app);
-            if let Err(error) = app.emit_to(windows::MAIN, "navigate", screen) {
+            if let Err(error) = app.emit_to(windows::MAIN, "navigate", Navigate { to: screen }) {
                 tracing::warn!(%error, "the window did not hear of the link");
             }
         }

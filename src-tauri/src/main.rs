@@ -42,7 +42,11 @@ fn main() -> tauri::Result<()> {
         .build(tauri::generate_context!())?;
     app.run(|app, event| match event {
         // All windows are hidden, none is ever closed, so only "quit" and the end of the session get here.
-        RunEvent::Exit => tauri::async_runtime::block_on(app.state::<Session>().close()),
+        RunEvent::Exit => {
+            // Whoever starts the app from here on wants a new one, not this one.
+            tauri_plugin_single_instance::destroy(app);
+            tauri::async_runtime::block_on(app.state::<Session>().close());
+        }
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => windows::raise_main(app),
         _ => {}

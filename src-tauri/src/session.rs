@@ -3,7 +3,7 @@
 //! A profile that cannot be taken (another process has it, its disk is read-only) is a stage like any other: the
 //! window shows why, and "try again" opens it once more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,16 @@ use halo_wallet::{Snapshot, State, Trouble, Wallet, WalletConfig, WalletError};
 use tauri::{AppHandle, Manager};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::error::CommandError;
 
 /// Longer than a checkpoint takes; the desktop kills what has not ended some seconds after it said so.
 const CLOSING: Duration = Duration::from_secs(5);
+
+/// How long another holder of the profile may take to let go before the user is told of it, and how often to look.
+const PREDECESSOR: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// How far the wallet is.
 #[derive(Clone)]
@@ -142,7 +147,7 @@ impl Session {
 
     async fn take(&self) -> Result<Wallet, CommandError> {
         let profile = self.profile.clone()?;
-        let wallet = Wallet::open(WalletConfig::new(profile.clone(), "HALO")).await?;
+        let wallet = open_patiently(&profile).await?;
         let config = BrokerConfig { listen_port: None, runtime_dir: halo_wallet::runtime_dir(&profile)? };
         match Broker::start(wallet.clone(), config).await {
             Ok(broker) => {
@@ -163,6 +168,17 @@ impl Session {
             trouble: Some(Trouble { code: error.code.to_owned(), message: error.message }),
             profile,
             ..Snapshot::empty()
+        }
+    }
+}
+
+/// Opens a profile, and gives a predecessor that is just closing it time to do so.
+async fn open_patiently(profile: &Path) -> Result<Wallet, WalletError> {
+    let deadline = Instant::now() + PREDECESSOR;
+    loop {
+        match Wallet::open(WalletConfig::new(profile.to_owned(), "HALO")).await {
+            Err(WalletError::Held { .. }) if Instant::now() < deadline => tokio::time::sleep(AGAIN).await,
+            opened => return opened,
         }
     }
 }

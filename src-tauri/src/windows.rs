@@ -10,7 +10,8 @@ use halo_wallet::Theme;
 use tauri::webview::{NewWindowResponse, PageLoadEvent};
 use tauri::window::Color;
 use tauri::{
-    AppHandle, Manager, Url, UserAttentionType, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent,
+    AppHandle, LogicalPosition, LogicalSize, Manager, Url, UserAttentionType, WebviewUrl, WebviewWindow,
+    WebviewWindowBuilder, WindowEvent,
 };
 
 use crate::session::Session;
@@ -21,9 +22,12 @@ pub(crate) const MAIN: &str = "main";
 /// Label of the prompt, as in `capabilities/approval.json`.
 pub(crate) const APPROVAL: &str = "approval";
 
-/// The page's own background (`--color-bg`), so that nothing flashes before it has painted.
+/// The page's own background (`--bg` in ui/src/styles/tokens.css), so that nothing flashes before it has painted.
 const DARK: Color = Color(0x14, 0x16, 0x1b, 0xff);
 const LIGHT: Color = Color(0xf7, 0xf7, 0xf5, 0xff);
+
+/// Room for who asks, what for, and four triples of words; less where the screen is smaller.
+const PROMPT: LogicalSize<f64> = LogicalSize { width: 520.0, height: 720.0 };
 
 /// A page that has not loaded by then is shown as it is.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -79,10 +83,12 @@ pub(crate) fn show_approval(app: &AppHandle) {
 /// Puts the prompt on the screen and in front.
 pub(crate) fn raise_approval(app: &AppHandle) {
     if let Some(window) = app.get_webview_window(APPROVAL) {
-        if !window.is_visible().unwrap_or(false) {
-            let _ = window.center();
-        }
+        let appears = !window.is_visible().unwrap_or(false);
         raise(&window);
+        if appears {
+            // After it appears: window managers forget where a hidden window was put.
+            put_in_the_middle(&window);
+        }
         // Where programs may not take the focus, the window at least asks for it.
         let _ = window.request_user_attention(Some(UserAttentionType::Critical));
         app.state::<Session>().prompt_moved.notify_one();
@@ -136,9 +142,9 @@ fn appear(window: &WebviewWindow) {
 fn prepare_approval(app: &AppHandle) -> tauri::Result<()> {
     let window = fenced(app, APPROVAL, "approval.html")
         .title("HALO: a request")
-        .inner_size(520.0, 640.0)
+        .inner_size(PROMPT.width, PROMPT.height)
         .min_inner_size(420.0, 480.0)
-        .center()
+        .prevent_overflow()
         .always_on_top(true)
         .minimizable(false)
         .maximizable(false)
@@ -200,6 +206,16 @@ fn raise(window: &WebviewWindow) {
     let _ = window.unminimize();
     let _ = window.show();
     let _ = window.set_focus();
+}
+
+/// In the middle of its screen. Not `center()`: before its first appearance a window does not know its own size.
+fn put_in_the_middle(window: &WebviewWindow) {
+    let Ok(Some(monitor)) = window.current_monitor() else { return };
+    let screen = LogicalPosition::<f64>::from_physical(*monitor.position(), monitor.scale_factor());
+    let room = monitor.size().to_logical::<f64>(monitor.scale_factor());
+    let x = screen.x + (room.width - PROMPT.width).max(0.0) / 2.0;
+    let y = screen.y + (room.height - PROMPT.height).max(0.0) / 2.0;
+    let _ = window.set_position(LogicalPosition::new(x, y));
 }
 
 fn paint_background(window: &WebviewWindow) {

@@ -124,7 +124,7 @@ describe('a profile that another program holds', () => {
     assert.match(trouble.message, /halo daemon \(process 4242\)/);
     await until('the window to say so', () =>
       desktop.session.execute(`return /halo daemon/.test(document.body.innerText)`));
-    await picture('trouble-held');
+    await picture(desktop.session, 'trouble-held');
   });
 
   it('opens as soon as it is free', async () => {

@@ -28,7 +28,11 @@ export class Example {
     const port = await freePort();
     const origin = `http://localhost:${port}`;
     const backend = run('example', 'node', [join(EXAMPLE, 'backend.mjs')], { PORT: `${port}` });
-    await until('the example', async () => (await fetch(origin)).ok);
+    const ended = backend.ended.then((code) => {
+      throw new Error(`the example ended with ${code}: see example.log`);
+    });
+    ended.catch(() => {});
+    await Promise.race([until('the example', async () => (await fetch(origin)).ok), ended]);
     return new Example(origin, backend);
   }
 

@@ -116,9 +116,10 @@ export class Desktop {
 
   /** Kills the app, as a power cut would, and starts it again. */
   async relaunch() {
+    const pid = this.pid();
     await this.session.end();
     // A start while the old one is still going would only ask it to raise its window.
-    await until('the app to end', () => this.pid() === undefined);
+    await until('the app to end', () => !existsSync(`/proc/${pid}`));
     await this.launch();
   }
 
@@ -131,11 +132,6 @@ export class Desktop {
   /** Process id of the app, or `undefined` when it has ended. */
   pid() {
     return processes(application()).find((pid) => environment(pid).includes(`HALO_PROFILE=${this.profile}`));
-  }
-
-  /** Keeps a picture of the current window. */
-  picture(name) {
-    return this.session.picture(join(ARTEFACTS, `${name}.png`));
   }
 
   /** What the app itself says of its state. */

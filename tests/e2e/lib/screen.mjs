@@ -1,10 +1,12 @@
 // The screen as its user has it: which windows are there, which one is in front, close, click, picture.
 
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { ARTEFACTS } from './desktop.mjs';
+import { until } from './until.mjs';
 
 const execute = promisify(execFile);
 
@@ -45,7 +47,17 @@ export async function key(name) {
   await xdotool('key', name);
 }
 
-/** Keeps a picture of the whole screen. */
-export async function picture(name) {
-  await execute('import', ['-window', 'root', join(ARTEFACTS, `${name}.png`)]);
+/** Keeps a picture of the whole screen, once the current window has painted and nothing moves any more. */
+export async function picture(session, name) {
+  await session.executeLater(`const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()));`);
+  const path = join(ARTEFACTS, `${name}.png`);
+  let before = Buffer.alloc(0);
+  await until('the screen to come to rest', async () => {
+    // Without dates, two pictures of the same screen are the same bytes.
+    await execute('import', ['-window', 'root', '-define', 'png:exclude-chunks=date,time', path]);
+    const now = await readFile(path);
+    const rests = now.equals(before);
+    before = now;
+    return rests;
+  });
 }

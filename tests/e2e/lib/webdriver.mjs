@@ -1,7 +1,5 @@
 // The few calls of WebDriver (https://www.w3.org/TR/webdriver2/) that the tests need, over fetch.
 
-import { writeFile } from 'node:fs/promises';
-
 import { until } from './until.mjs';
 
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf';
@@ -172,10 +170,5 @@ export class Session {
   /** The attribute of an element, or null. */
   async attribute(testid, name) {
     return this.#get(`element/${await this.find(testid)}/attribute/${name}`);
-  }
-
-  /** Keeps a picture of the current window. */
-  async picture(path) {
-    await writeFile(path, Buffer.from(await this.#get('screenshot'), 'base64'));
   }
 }
