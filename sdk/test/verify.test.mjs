@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import { ProofError, verifyProof } from "../dist/verify/index.js";
@@ -157,3 +158,13 @@ test("whatever is not a proof is refused quietly", async () => {
   await refuses(makeProof(alias, claimsOf(`did:key:z${"1".repeat(48)}`)), "form");
   await refuses(makeProof(alias, claimsOf(`did:key:z${"z".repeat(20_000)}`)), "form");
 });
+
+const vectors = JSON.parse(await readFile(new URL("../../crates/protocol/vectors/proofs.json", import.meta.url), "utf8"));
+for (const { name, jwt, audience, nonce, now_ms, valid, fault, subject, identity } of vectors) {
+  test(`the published proof "${name}" is ${valid ? "taken" : "refused"}`, async () => {
+    const options = { audience, nonce, now: new Date(now_ms) };
+    if (!valid) return refuses(jwt, fault, options);
+    const verified = await verifyProof(jwt, options);
+    assert.deepEqual([verified.subject, verified.identity], [subject, identity]);
+  });
+}
