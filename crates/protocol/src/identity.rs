@@ -1,11 +1,11 @@
 //! What the credentials of an identity say, taken together.
 //!
 //! State is a pure function of the *set* of credentials: any order of arrival gives the same answer.
-//! A device speaks for the identity if a chain of authorisations leads from the identity key to it. The
-//! identity key and each of its devices can revoke any device; whatever the revoked said that the revocation had
-//! not seen is void, its own revocations included. Of devices that revoke each other at once the one that was
-//! let in first prevails. Where two other statements compete, the one deeper in the DAG holds, then the later
-//! one, then the larger id.
+//! A device speaks for the identity if a chain of authorisations leads from the identity key to it, and what it
+//! says has seen that chain (by `parents`). The identity key and each of its devices can revoke any device;
+//! whatever the revoked said that the revocation had not seen is void, its own revocations included. Of devices
+//! that revoke each other at once the one that was let in first prevails. Where two other statements compete, the
+//! one deeper in the DAG holds, then the later one, then the larger id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -186,45 +186,49 @@ struct Judgement {
 }
 
 impl Judgement {
-    /// Settles which revocations hold, from those nobody contests to those that contest each other.
+    /// Settles which revocations hold: first those that stand whatever becomes of the others, then, where some
+    /// contest each other, the most senior.
     ///
-    /// Each round is a function of the set alone, so order plays no part; each settles at least one, so it ends.
+    /// Each round is a function of the set alone, so order plays no part; each settles one at least, so it ends.
     fn new(identity: &IdentityKey, set: &BTreeMap<CredentialId, &Credential>, graph: &Graph) -> Self {
         let mut voids: BTreeSet<CredentialId> = BTreeSet::new();
         let mut held: BTreeSet<CredentialId> = BTreeSet::new();
         loop {
             let judged = Self::with_voids(identity, set, graph, &voids);
-            // What would be left if this one held, too.
+            let stands = |id: &CredentialId, struck: &BTreeSet<CredentialId>| {
+                let all = voids.union(struck).copied().collect();
+                let left = Self::with_voids(identity, set, graph, &all).valid;
+                left.contains(id) && held.is_subset(&left)
+            };
             let open: BTreeMap<CredentialId, BTreeSet<CredentialId>> = judged
                 .valid
                 .iter()
                 .filter(|id| !held.contains(id) && revoked_by(set, id).is_some())
-                .map(|id| {
-                    let without = voids.union(&voided_by(id, set, graph)).copied().collect();
-                    (*id, Self::with_voids(identity, set, graph, &without).valid)
-                })
+                .map(|id| (*id, voided_by(id, set, graph)))
                 .collect();
             if open.is_empty() {
                 return judged.reject(set, &voids);
             }
-            let lost: Vec<CredentialId> = open
-                .iter()
-                .filter(|(id, left)| !left.contains(id) || !held.is_subset(left))
-                .map(|(id, _)| *id)
-                .collect();
+            let lost: Vec<CredentialId> =
+                open.iter().filter(|(id, struck)| !stands(id, struck)).map(|(id, _)| *id).collect();
             if !lost.is_empty() {
                 voids.extend(lost);
                 continue;
             }
-            let contested = |id: &CredentialId| open.iter().any(|(by, left)| by != id && !left.contains(id));
-            let mut chosen: Vec<CredentialId> = open.keys().filter(|id| !contested(id)).copied().collect();
-            if chosen.is_empty() {
-                chosen.extend(open.keys().min_by_key(|id| judged.seniority(id, set, graph)));
-            }
-            for id in chosen {
-                voids.extend(voided_by(&id, set, graph));
-                held.insert(id);
-            }
+            let safe = |id: &CredentialId| {
+                let others = open.iter().filter(|(other, _)| *other != id).flat_map(|(_, struck)| struck);
+                let all = voids.iter().chain(others).copied().collect();
+                Self::with_voids(identity, set, graph, &all).valid.contains(id)
+            };
+            let senior = |id: &&CredentialId| judged.seniority(id, set, graph);
+            let next = open.keys().filter(|id| safe(id)).min_by_key(senior);
+            let Some((id, struck)) =
+                next.or_else(|| open.keys().min_by_key(senior)).and_then(|id| open.get_key_value(id))
+            else {
+                return judged.reject(set, &voids);
+            };
+            voids.extend(struck);
+            held.insert(*id);
         }
     }
 
@@ -257,42 +261,40 @@ impl Judgement {
             devices: BTreeMap::new(),
         };
         let mut order: Vec<&CredentialId> = set.keys().filter(|id| !voids.contains(id)).collect();
+        // Ancestors first.
         order.sort_by_key(|id| (graph.depth.get(id).copied().unwrap_or_default(), **id));
-        // An authorisation may sit beside what it allows, not only before it: go on until nothing is added.
-        let mut grew = true;
-        while std::mem::take(&mut grew) {
-            for id in &order {
-                let Some(credential) = set.get(id) else { continue };
-                if judged.valid.contains(id) || judged.rejected.contains_key(id) {
-                    continue;
+        let mut authorisations: BTreeMap<DeviceKey, Vec<CredentialId>> = BTreeMap::new();
+        for id in order {
+            let Some(said) = set.get(id).map(|credential| credential.said()) else { continue };
+            let by_identity = &said.issuer == identity.as_bytes();
+            let by_device = || {
+                let let_in =
+                    DeviceKey::from_bytes(&said.issuer).ok().and_then(|key| authorisations.get(&key));
+                // It must have seen that it may speak: what comes to light later cannot make it valid.
+                let_in.is_some_and(|seen| seen.iter().any(|before| graph.has_seen(id, before)))
+            };
+            if !by_identity && !by_device() {
+                continue;
+            }
+            if is_foreign(said, identity) {
+                judged.rejected.insert(*id, Why::Foreign);
+                continue;
+            }
+            judged.valid.insert(*id);
+            match &said.assertion {
+                Assertion::AuthorizedDevice { device_key, agreement_key, .. } => {
+                    authorisations.entry(*device_key).or_default().push(*id);
+                    judged.devices.entry(*device_key).or_insert(DeviceState {
+                        agreement_key: *agreement_key,
+                        profile: None,
+                        authorized_by: *id,
+                        revoked: false,
+                    });
                 }
-                let said = credential.said();
-                let by_identity = &said.issuer == identity.as_bytes();
-                let by_device =
-                    DeviceKey::from_bytes(&said.issuer).is_ok_and(|key| judged.devices.contains_key(&key));
-                if !by_identity && !by_device {
-                    continue;
+                Assertion::RevokedDevice { device_key } => {
+                    judged.revoked.insert(*device_key);
                 }
-                if is_foreign(said, identity) {
-                    judged.rejected.insert(**id, Why::Foreign);
-                    continue;
-                }
-                judged.valid.insert(**id);
-                grew = true;
-                match &said.assertion {
-                    Assertion::AuthorizedDevice { device_key, agreement_key, .. } => {
-                        judged.devices.entry(*device_key).or_insert(DeviceState {
-                            agreement_key: *agreement_key,
-                            profile: None,
-                            authorized_by: **id,
-                            revoked: false,
-                        });
-                    }
-                    Assertion::RevokedDevice { device_key } => {
-                        judged.revoked.insert(*device_key);
-                    }
-                    _ => {}
-                }
+                _ => {}
             }
         }
         judged

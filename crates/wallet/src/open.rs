@@ -10,7 +10,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use halo_keystore::{Keys, Keystore, Phrase, StoreMark};
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
-use halo_protocol::credential::{Assertion, Credential, DeviceProfile, Draft};
+use halo_protocol::credential::{Assertion, Credential, DeviceProfile, Draft, MOST_PARENTS};
 use halo_protocol::identity::IdentityState;
 use halo_protocol::{Did, IdentityKey, Sign, Timestamp, Verified};
 use halo_store::{GrantRow, Store, StoreError, Tx};
@@ -245,7 +245,7 @@ impl Open {
             subject,
             issued: now,
             expires: None,
-            parents: self.state.heads.clone(),
+            parents: self.state.heads.iter().take(MOST_PARENTS).copied().collect(),
             assertion,
         };
         let credential = draft.sign(&*self.keys.device())?;

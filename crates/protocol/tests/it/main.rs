@@ -11,6 +11,7 @@
 
 mod audit;
 mod credential;
+mod fuzz_seeds;
 mod identity;
 mod keys;
 mod proof;
