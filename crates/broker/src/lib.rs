@@ -14,6 +14,8 @@ mod clock;
 pub mod control;
 mod discovery;
 pub mod evidence;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod limits;
 mod openid;
 mod secret;

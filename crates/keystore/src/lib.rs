@@ -24,4 +24,6 @@ pub use keys::{IdentitySecrets, Keys};
 pub use keystore::{KeychainChoice, Keystore, NewKeystore, Place, StoreMark};
 pub use phrase::{Passphrase, Phrase};
 pub use record::ProfileId;
+#[cfg(fuzzing)]
+pub use record::fuzz;
 pub use signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner};

@@ -196,3 +196,9 @@ fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     *rest = left;
     Some(taken)
 }
+
+/// Reads any bytes as a record, for `fuzz/`.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let _ = Record::decode(bytes, ProfileId([0; 16]));
+}

@@ -62,7 +62,7 @@ struct Head {
 }
 
 #[derive(Deserialize)]
-struct Claims {
+pub(super) struct Claims {
     jti: String,
     htm: String,
     htu: String,
@@ -130,7 +130,7 @@ pub(super) fn check(
 }
 
 /// Checks form and signature; what the claims mean is left to the caller.
-fn verify(proof: &str) -> Result<(String, Claims), OAuthError> {
+pub(super) fn verify(proof: &str) -> Result<(String, Claims), OAuthError> {
     let invalid = OAuthError::invalid_proof;
     if proof.len() > LONGEST {
         return Err(invalid("the proof is too long"));

@@ -110,3 +110,17 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&face), crate::serve::gate))
         .with_state(face)
 }
+
+/// Reads any bytes as a form and as a DPoP proof, for `fuzz/`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    if let Ok(params) = params::Params::parse(bytes) {
+        let _ = (params.get("client_id"), params.need("scope"), params.short("nonce", 64));
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = dpop::verify(text);
+        if let Ok(jwk) = serde_json::from_str(text) {
+            let _ = jwk::PublicJwk::read(&jwk).map(|key| key.thumbprint());
+        }
+    }
+}
