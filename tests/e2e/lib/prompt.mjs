@@ -31,14 +31,28 @@ class Prompt {
     await this.session.clickElement(found[0]);
   }
 
-  /** Presses "Allow", as soon as that counts. */
+  /** Presses "Allow" until that counts. */
   async allow() {
-    await this.session.click('approve-allow');
+    await this.#answer('approve-allow');
   }
 
-  /** Presses "Don't allow". */
+  /** Presses "Don't allow" until that counts. */
   async refuse() {
-    await this.session.click('approve-deny');
+    await this.#answer('approve-deny');
+  }
+
+  /** A click right after the window came to the front does not count, for the tests as for everybody. */
+  async #answer(testid) {
+    await until(`${testid} to count`, async () => {
+      await this.session.clickAway(testid);
+      return this.#over();
+    });
+  }
+
+  #over() {
+    return this.session.execute(
+      `return document.visibilityState === 'hidden' || !document.querySelector('[role="alertdialog"]')`,
+    );
   }
 
   /** Presses Escape. */
@@ -53,7 +67,7 @@ class Prompt {
 
   /** Waits until the prompt is off the screen, and switches back to the wallet's window. */
   async gone() {
-    await until('the prompt to go', () => this.session.execute(`return document.visibilityState === 'hidden'`));
+    await until('the prompt to go', () => this.#over());
     await this.session.switchTo('index.html');
   }
 }
