@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -20,10 +20,14 @@ export class Wallet {
   #waiting = [];
   #listeners = new Set();
   #seen = new Set();
+  #log;
 
-  /** Creates an identity and serves it; `port` 0 is any free one. */
-  static async start({ name = "Ada", port = 0 } = {}) {
+  static passphrase = PASSPHRASE;
+
+  /** Creates an identity and serves it; `port` 0 is any free one, `log` hears each line of the daemon's log. */
+  static async start({ name = "Ada", port = 0, log } = {}) {
     const wallet = new Wallet();
+    wallet.#log = log;
     // Short: the path of a Unix socket has room for about a hundred bytes.
     wallet.#dir = await mkdtemp(join(tmpdir(), "halo-"));
     wallet.#env = { ...process.env, HALO_PROFILE: join(wallet.#dir, "p"), XDG_RUNTIME_DIR: wallet.#dir };
@@ -45,8 +49,18 @@ export class Wallet {
     return this.#env.XDG_RUNTIME_DIR;
   }
 
+  /** Its control socket, which the `halo` command uses. */
+  async controlSocket() {
+    const found = await readdir(join(this.#dir, "halo"), { recursive: true });
+    return join(this.#dir, "halo", found.find((path) => path.endsWith("control.sock")));
+  }
+
   async serve(port = this.port) {
-    this.#daemon = spawn(HALO, ["daemon", "--listen-port", String(port)], { env: this.#env, stdio: ["ignore", "pipe", "inherit"] });
+    this.#daemon = spawn(HALO, ["daemon", "--listen-port", String(port)], {
+      env: this.#env,
+      stdio: ["ignore", "pipe", this.#log ? "pipe" : "inherit"],
+    });
+    if (this.#log) createInterface({ input: this.#daemon.stderr }).on("line", this.#log);
     const lines = createInterface({ input: this.#daemon.stdout });
     const [line] = await Promise.race([
       once(lines, "line"),
