@@ -27,6 +27,9 @@ const REFRESH_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// ID token and proof are for now, not for later.
 const TOKEN_LIFE: Duration = Duration::from_secs(5 * 60);
 
+/// Begins the binding to an app instance's key.
+const INSTANCE: &str = "instance:";
+
 const GONE: WalletError = WalletError::NotFound { what: "the grant" };
 
 impl Wallet {
@@ -183,6 +186,8 @@ impl Engine {
         open.record(now, event, |tx| {
             if let Exchange::Refresh(token) = &request.exchange {
                 tx.use_refresh(&digest(token))?;
+                // Whatever an earlier answer brought that was lost.
+                tx.drop_unused(&row.family)?;
             }
             tx.add_refresh(&row)?;
             tx.touch_grant(&grant_key, now)
@@ -197,6 +202,9 @@ impl Engine {
 
 impl Open {
     /// Looks a refresh token up; using one twice ends everything that came of it.
+    ///
+    /// Unless the answer may have been lost: a page that is left in the middle never hears of its next token. It comes
+    /// again with the one before, before the next was used, and shows its instance key (decision 0008).
     fn redeem(
         &mut self,
         token: &str,
@@ -209,7 +217,10 @@ impl Open {
         if grant.client_id != client_id || row.binding != binding || row.expires <= now {
             return Err(WalletError::SessionOver);
         }
-        if row.used {
+        let lost = || -> Result<bool, WalletError> {
+            Ok(binding.starts_with(INSTANCE) && !self.store.has_used_successor(&row)?)
+        };
+        if row.used && !lost()? {
             let event = AuditEvent::Suspicious {
                 what: "a refresh token was used twice; its session was ended".into(),
                 client: Some(client_id.to_owned()),
@@ -255,7 +266,7 @@ impl Binding {
     /// As the store keeps it.
     fn stored(&self) -> String {
         match self {
-            Self::Instance(key) => format!("instance:{key}"),
+            Self::Instance(key) => format!("{INSTANCE}{key}"),
             Self::Origin(origin) => format!("origin:{origin}"),
             Self::Process(path) => format!("process:{path}"),
         }

@@ -48,6 +48,18 @@ impl Store {
     pub fn refresh(&self, hash: &[u8; 32]) -> Result<Option<RefreshRow>, StoreError> {
         find(self.connection(), hash)
     }
+
+    /// Whether a token of the same family that was issued later, or at the same moment, was used.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn has_used_successor(&self, row: &RefreshRow) -> Result<bool, StoreError> {
+        let mut query = self.connection().prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM refresh
+                            WHERE family = ?1 AND issued >= ?2 AND hash != ?3 AND used = 1)",
+        )?;
+        Ok(query.query_row(params![row.family, millis(row.issued), row.hash], |row| row.get(0))?)
+    }
 }
 
 impl Tx<'_> {
@@ -92,6 +104,17 @@ impl Tx<'_> {
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn drop_family(&mut self, family: &[u8; 16]) -> Result<(), StoreError> {
         self.connection().prepare_cached("DELETE FROM refresh WHERE family = ?1")?.execute([family])?;
+        Ok(())
+    }
+
+    /// Removes the tokens of a session that nobody has used.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn drop_unused(&mut self, family: &[u8; 16]) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("DELETE FROM refresh WHERE family = ?1 AND used = 0")?
+            .execute([family])?;
         Ok(())
     }
 

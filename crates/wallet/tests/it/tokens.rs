@@ -97,6 +97,37 @@ async fn a_refresh_token_used_twice_ends_its_session() {
     );
 }
 
+// threat: 9
+#[tokio::test]
+async fn an_instance_whose_answer_was_lost_comes_again_with_the_token_before() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let (grant, _) = signed_in(&wallet, PAGE, &[Scope::OpenId], yes()).await;
+    let request = |exchange, key: &str| halo_wallet::TokenRequest {
+        binding: Binding::Instance(key.into()),
+        exchange,
+        ..token_request(PAGE, &grant)
+    };
+    let refresh =
+        |token: &str, key: &str| wallet.issue(request(Exchange::Refresh(token.to_owned().into()), key));
+    let first = wallet.issue(request(Exchange::Fresh, "key")).await.unwrap();
+    let lost = refresh(&first.refresh_token, "key").await.unwrap();
+    let again = refresh(&first.refresh_token, "key").await.unwrap();
+    assert_ne!(again.refresh_token, lost.refresh_token);
+    assert!(
+        matches!(refresh(&lost.refresh_token, "key").await, Err(WalletError::SessionOver)),
+        "what was lost is not worth anything"
+    );
+    let thief = refresh(&again.refresh_token, "another key").await;
+    assert!(matches!(thief, Err(WalletError::SessionOver)), "the key is needed");
+    let next = refresh(&again.refresh_token, "key").await.unwrap();
+    assert!(
+        matches!(refresh(&first.refresh_token, "key").await, Err(WalletError::SessionOver)),
+        "once a later one was used, an older one is a replay"
+    );
+    assert!(refresh(&next.refresh_token, "key").await.is_err(), "and ends the session");
+}
+
 #[tokio::test]
 async fn a_refresh_token_works_only_where_it_was_given() {
     let world = World::new();
