@@ -12,7 +12,6 @@ mod app;
 mod arguments;
 mod crash;
 mod daemon;
-mod keychain;
 mod requests;
 mod secrets;
 mod world;

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
 
+use halo_testing::keychain;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::keychain;
 
 pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
 

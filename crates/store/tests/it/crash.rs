@@ -4,8 +4,8 @@ use std::path::Path;
 
 use halo_store::{ProfileDir, Store};
 
-use crate::process::{Other, say, wait};
 use crate::world::{Contents, KEY, NOON, Place, contents, entry, fill, grant, refresh, verified_entries};
+use halo_testing::process::{Other, say, wait};
 
 /// Rounds of each test; more for a longer soak.
 fn rounds() -> u32 {

@@ -136,13 +136,13 @@ pub fn rush() {
             });
         }
     });
-    crate::process::say("all made");
+    halo_testing::process::say("all made");
 }
 
 #[test]
 fn the_first_stores_of_a_process_can_be_opened_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let mut other = crate::process::Other::start("rush", dir.path());
+    let mut other = halo_testing::process::Other::start("rush", dir.path());
     assert_eq!(other.hear().as_deref(), Some("all made"));
     other.finish();
 }

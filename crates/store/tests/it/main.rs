@@ -3,8 +3,6 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a failing test should panic, and a child process talks to its parent"
 )]
 

@@ -1,88 +1,9 @@
-//! Other processes: this test binary, started again in a role, which talks through its standard output and can be
-//! killed at any moment.
-
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-
-const ROLE: &str = "HALO_STORE_ROLE";
-const DIR: &str = "HALO_STORE_DIR";
-/// Begins the lines that are meant for the parent; the test harness prints others.
-const MARK: &str = "@ ";
-
-/// A process in a role.
-pub struct Other {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Other {
-    pub fn start(role: &str, dir: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process::child", "--nocapture", "--test-threads=1"])
-            .env(ROLE, role)
-            .env(DIR, dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The next thing it says; `None` once it has ended.
-    pub fn hear(&mut self) -> Option<String> {
-        loop {
-            let line = self.lines.next()?.unwrap_or_default();
-            if let Some(said) = line.strip_prefix(MARK) {
-                return Some(said.to_owned());
-            }
-        }
-    }
-
-    /// Lets it take its next step; it may have ended already.
-    pub fn go_on(&mut self) {
-        let _ = self.child.stdin.as_mut().unwrap().write_all(b"\n");
-    }
-
-    /// SIGKILL: it gets no chance to put anything in order. Returns what it had said before.
-    pub fn kill(mut self) -> Vec<String> {
-        self.child.kill().unwrap();
-        let mut said = Vec::new();
-        while let Some(line) = self.hear() {
-            said.push(line);
-        }
-        self.child.wait().unwrap();
-        said
-    }
-
-    /// Lets it end by itself.
-    pub fn finish(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-/// Says something to the parent.
-pub fn say(what: impl std::fmt::Display) {
-    // The harness may have left a line unfinished.
-    println!("\n{MARK}{what}");
-}
-
-/// Waits until the parent ends this process, or lets it end.
-pub fn wait() {
-    let _ = std::io::stdin().read_line(&mut String::new());
-}
+//! The other processes of these tests.
 
 /// Not a test: the other process's side.
 #[test]
 fn child() {
-    let Ok(role) = std::env::var(ROLE) else { return };
-    let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
+    let Some((role, dir)) = halo_testing::process::role() else { return };
     match role.as_str() {
         "hold" => crate::profile::hold(&dir),
         "write" => crate::crash::write(&dir),

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use halo_store::{ProfileDir, StoreError};
 
-use crate::process::{Other, say, wait};
 use crate::world::{KEY, contents, fill};
+use halo_testing::process::{Other, say, wait};
 
 /// The child's side: has the profile until it is told to end.
 pub fn hold(dir: &Path) {

@@ -19,7 +19,7 @@ struct Room {
     never: &'static [&'static str],
 }
 
-const HOUSE: [Room; 8] = [
+const HOUSE: [Room; 9] = [
     Room {
         name: "halo-protocol",
         may: &[],
@@ -42,13 +42,13 @@ const HOUSE: [Room; 8] = [
     Room {
         name: "halo-store",
         may: &["halo-protocol"],
-        tests_may: &[],
+        tests_may: &["halo-testing"],
         never: &["keyring", "axum", "hyper", "tauri", "tokio", "argon2"],
     },
     Room {
         name: "halo-keystore",
         may: &["halo-protocol"],
-        tests_may: &[],
+        tests_may: &["halo-testing"],
         never: &["rusqlite", "libsqlite3-sys", "axum", "hyper", "tauri"],
     },
     Room {
@@ -58,8 +58,14 @@ const HOUSE: [Room; 8] = [
         never: &["axum", "hyper", "tauri"],
     },
     Room { name: "halo-broker", may: &["halo-protocol", "halo-wallet"], tests_may: &[], never: &["tauri"] },
-    Room { name: "halo-cli", may: &["halo-broker", "halo-wallet"], tests_may: &[], never: &["tauri"] },
+    Room {
+        name: "halo-cli",
+        may: &["halo-broker", "halo-wallet"],
+        tests_may: &["halo-testing"],
+        never: &["tauri"],
+    },
     Room { name: "halo-desktop", may: &["halo-broker", "halo-wallet"], tests_may: &[], never: &[] },
+    Room { name: "halo-testing", may: &[], tests_may: &[], never: &[] },
     Room { name: "xtask", may: &[], tests_may: &[], never: &["tokio", "rusqlite", "keyring", "tauri"] },
 ];
 

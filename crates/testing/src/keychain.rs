@@ -8,31 +8,69 @@ use std::sync::OnceLock;
 /// Bus and keychain end when the shell's standard input does: also when this process is killed.
 const SCRIPT: &str = r#"
 set -e
-bus=$(dbus-daemon --session --fork --print-pid=1 --address="unix:path=$HOME/bus")
+echo '<busconfig><type>session</type><listen>unix:path='"$HOME"'/bus</listen>
+  <policy context="default"><allow send_destination="*"/><allow own="*"/><allow eavesdrop="true"/></policy>
+</busconfig>' > "$HOME/bus.conf"
+bus=$(dbus-daemon --config-file="$HOME/bus.conf" --fork --print-pid=1)
 trap 'kill "$bus"; rm -rf "$HOME"' EXIT
-printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
+if [ "$1" != bus ]; then
+  printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
+fi
 echo ready
 cat >/dev/null
 "#;
 
-/// The bus of a running Secret Service.
-pub(crate) struct Keychain {
-    pub(crate) address: String,
+/// A bus, with a Secret Service on it or without.
+pub struct Keychain {
+    /// D-Bus address.
+    pub address: String,
     _shell: Child,
     _alive: ChildStdin,
 }
 
 /// One for all tests of this run; each profile has entries of its own.
-pub(crate) fn shared() -> &'static Keychain {
+#[must_use]
+pub fn shared() -> &'static Keychain {
     static SHARED: OnceLock<Keychain> = OnceLock::new();
-    SHARED.get_or_init(start)
+    SHARED.get_or_init(Keychain::start)
 }
 
-fn start() -> Keychain {
+impl Keychain {
+    /// A Secret Service of one's own.
+    #[must_use]
+    pub fn start() -> Self {
+        start("service")
+    }
+
+    /// A bus on which nobody keeps secrets.
+    #[must_use]
+    pub fn only_a_bus() -> Self {
+        start("bus")
+    }
+
+    /// Locks the collection, as its owner can at any time; without a screen nobody can unlock it again.
+    pub fn lock(&self) {
+        let locked = Command::new("dbus-send")
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .args([
+                "--session",
+                "--print-reply",
+                "--dest=org.freedesktop.secrets",
+                "/org/freedesktop/secrets",
+            ])
+            .arg("org.freedesktop.Secret.Service.Lock")
+            .arg("array:objpath:/org/freedesktop/secrets/collection/login")
+            .output()
+            .unwrap();
+        assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    }
+}
+
+fn start(what: &str) -> Keychain {
     // Not a `TempDir`: a static is never dropped. The shell removes it.
     let home: PathBuf = tempfile::tempdir().unwrap().keep();
     let mut shell = Command::new("sh")
-        .args(["-c", SCRIPT])
+        .args(["-c", SCRIPT, "sh", what])
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY")
         .env_remove("DBUS_SESSION_BUS_ADDRESS")

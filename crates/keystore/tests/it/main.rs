@@ -1,0 +1,17 @@
+//! The keystore as its users see it: a directory, a keychain, a passphrase, and everything that can happen to them.
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
+
+mod derived;
+mod faults;
+mod memory;
+mod phrase;
+mod process;
+mod sealed;
+mod secret_service;
+mod world;

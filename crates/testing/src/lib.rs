@@ -1,0 +1,13 @@
+//! What the tests of several crates need: other processes, a Secret Service, a search through one's own memory.
+//! Never shipped.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::missing_panics_doc,
+    reason = "a failing test should panic, and a child process talks to its parent"
+)]
+
+pub mod keychain;
+pub mod memory;
+pub mod process;
