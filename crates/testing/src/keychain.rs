@@ -15,6 +15,9 @@ bus=$(dbus-daemon --config-file="$HOME/bus.conf" --fork --print-pid=1)
 trap 'kill "$bus"; rm -rf "$HOME"' EXIT
 if [ "$1" != bus ]; then
   printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1
+  # It goes to the background before it has taken its name.
+  until dbus-send --session --print-reply --dest=org.freedesktop.DBus / org.freedesktop.DBus.NameHasOwner \
+    string:org.freedesktop.secrets | grep -q 'boolean true'; do sleep 0.02; done
 fi
 echo ready
 cat >/dev/null

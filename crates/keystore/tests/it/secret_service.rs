@@ -25,7 +25,7 @@ pub fn create(dir: &Path) {
     match Keystore::create(dir, wanted, Arc::new(OsKeychain::default())) {
         Ok((keystore, keys)) => {
             keystore.set_mark(&keys, MARK).unwrap();
-            say(keys.device_key());
+            say(format!("made {}", keys.device_key()));
         }
         Err(error) => say(error.code()),
     }
@@ -44,7 +44,7 @@ pub fn use_it(dir: &Path) {
     );
     let keys = keystore.unlock(Some(&pass(RIGHT))).unwrap();
     keystore.change_passphrase(&keys, None, KdfCost::FLOOR).unwrap();
-    say(keystore.unlock(None).unwrap().device_key());
+    say(format!("made {}", keystore.unlock(None).unwrap().device_key()));
 }
 
 /// What the keychain is, and what comes of waking a root with it.
@@ -59,7 +59,7 @@ fn a_secret_service_keeps_the_root_between_processes() {
     let dir = tempfile::tempdir().unwrap();
     let service = Keychain::start();
     let made = on(&service.address, "create", dir.path());
-    assert!(made.starts_with("did:key:") || made.len() > 40, "{made}");
+    assert!(made.starts_with("made "), "{made}");
     assert_eq!(on(&service.address, "use", dir.path()), made);
     assert_eq!(on(&service.address, "try", dir.path()), "Ready woken");
 }
@@ -70,6 +70,7 @@ fn a_locked_absent_or_unreachable_secret_service_is_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let service = Keychain::start();
     let made = on(&service.address, "create", dir.path());
+    assert!(made.starts_with("made "), "{made}");
     let files = || std::fs::read(dir.path().join("keystore.json")).unwrap();
     let before = files();
 
@@ -83,7 +84,6 @@ fn a_locked_absent_or_unreachable_secret_service_is_told_apart() {
     let nowhere = format!("unix:path={}", dir.path().join("nowhere").display());
     assert_eq!(on(&nowhere, "try", dir.path()), "Missing keystore.no_keychain");
     assert_eq!(files(), before, "nothing was destroyed");
-    assert!(!made.is_empty());
 
     for bus in [&nobody.address, &nowhere] {
         let empty = tempfile::tempdir().unwrap();
