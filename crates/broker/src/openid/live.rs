@@ -131,16 +131,16 @@ async fn talk(
 
 /// Why a token does not work any more.
 fn over(face: &Face, token: &str) -> Option<&'static str> {
-    if !face.is_open() {
-        return Some("locked");
-    }
-    let sessions = lock(&face.openid.sessions);
-    match sessions.get(token) {
-        Some(access) if face.wallet.snapshot().grants.contains_key(&access.grant) => None,
-        Some(_) => Some("revoked"),
-        None if sessions.is_late(token) => Some("expired"),
-        None => Some("revoked"),
-    }
+    let end = {
+        let sessions = lock(&face.openid.sessions);
+        match sessions.get(token) {
+            Some(access) if face.wallet.snapshot().grants.contains_key(&access.grant) => None,
+            None if sessions.is_late(token) => Some("expired"),
+            Some(_) | None => Some("revoked"),
+        }
+    };
+    // Looked at last: a wallet that locks takes grants and tokens with it, and that is no revocation.
+    if face.is_open() { end } else { Some("locked") }
 }
 
 fn greet(face: &Arc<Face>, caller: &Caller, text: &str) -> Result<(String, Access), OAuthError> {

@@ -70,9 +70,17 @@ pub(super) fn check(
     token: &str,
     instance: Option<&str>,
 ) -> Result<Access, OAuthError> {
-    if !face.is_open() {
-        return Err(OAuthError::locked());
-    }
+    let checked = check_open(face, caller, token, instance);
+    // Looked at last: a wallet that locks takes grants and tokens with it, and they are not gone for good.
+    if face.is_open() { checked } else { Err(OAuthError::locked()) }
+}
+
+fn check_open(
+    face: &Face,
+    caller: &Caller,
+    token: &str,
+    instance: Option<&str>,
+) -> Result<Access, OAuthError> {
     let access = lock(&face.openid.sessions).get(token).cloned();
     let access = access.ok_or_else(|| refused("the access token is not known, or over"))?;
     if access.instance.as_deref() != instance {
