@@ -89,7 +89,16 @@ async fn no_answer_before_approval_says_anything_about_the_user() {
     for answer in &answers {
         let text = format!("{}\n{}", answer.head, answer.text());
         for secret in &secrets {
-            assert!(!text.contains(secret.as_str()), "{secret:?} in:\n{text}");
+            assert!(!says(&text, secret), "{secret:?} in:\n{text}");
         }
     }
+}
+
+/// Whether a text has a secret in it; a short one only as a word, since random ids spell short words by chance.
+fn says(text: &str, secret: &str) -> bool {
+    let in_a_word = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
+    if secret.len() < 8 && secret.chars().all(in_a_word) {
+        return text.split(|letter| !in_a_word(letter)).any(|word| word == secret);
+    }
+    text.contains(secret)
 }

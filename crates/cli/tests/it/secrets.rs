@@ -35,6 +35,7 @@ fn no_secret_code_or_token_reaches_a_log_an_error_or_the_arguments() {
     let wrong = world.run_with(&["unlock", "--passphrase-stdin"], "wrong horse battery staple\n");
     said += &(wrong.stdout() + &wrong.stderr());
     let right = world.run_with(&["unlock", "--passphrase-stdin"], &format!("{PASSPHRASE}\n"));
+    assert!(right.ok(), "{}", right.stderr());
     said += &(right.stdout() + &right.stderr());
     let asked = app::ask(&daemon, "notes");
     let id = world.json(&["requests", "list"])[0]["id"].as_str().unwrap().to_owned();
