@@ -58,6 +58,10 @@ async fn follow(app: &AppHandle, wallet: &Wallet) {
         tokio::select! {
             event = watch.next() => {
                 let Some(event) = event else { return };
+                // Nothing that the snapshot shows.
+                if matches!(event, Event::Documents { .. }) {
+                    continue;
+                }
                 stale = true;
                 if shown.elapsed() >= FRAME || matches!(event, Event::Asked(_)) {
                     show(app, &wallet.snapshot());
@@ -99,7 +103,13 @@ fn react(app: &AppHandle, wallet: &Wallet, event: &Event) {
             windows::raise_main(app);
             notify::unlock_wanted(app);
         }
-        Event::Changed | Event::Answered(..) | Event::Revoked(_) | Event::Locked | Event::Unlocked => {}
+        Event::Changed
+        | Event::Answered(..)
+        | Event::Revoked(_)
+        | Event::Locked
+        | Event::Unlocked
+        | Event::Spaces
+        | Event::Documents { .. } => {}
     }
 }
 

@@ -13,6 +13,7 @@ mod broker;
 mod clock;
 pub mod control;
 mod discovery;
+mod dxos;
 pub mod evidence;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -13,7 +13,7 @@ use crate::labels;
 use crate::phrase::Phrase;
 use crate::record::ProfileId;
 use crate::secret::{Secret, fill};
-use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner};
+use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner, SpaceSigner};
 
 /// The keys of an unlocked device; wiped when dropped.
 pub struct Keys {
@@ -143,6 +143,14 @@ impl Keys {
     pub fn client(&self, client_id: &str) -> Result<ClientSigner, KeystoreError> {
         let broker = self.root.derive(labels::BROKER, &[]);
         ClientSigner::new(broker.derive(labels::CLIENT, client_id.as_bytes())).ok_or(WEAK)
+    }
+
+    /// Signs as a space that is made on this device.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`], for one space in 2^250.
+    pub fn space(&self, root_document: &[u8; 16]) -> Result<SpaceSigner, KeystoreError> {
+        SpaceSigner::new(self.root.derive(labels::SPACE, root_document)).ok_or(WEAK)
     }
 
     pub(crate) fn seal_mark(&self, mark: &[u8]) -> Result<Vec<u8>, KeystoreError> {

@@ -16,6 +16,8 @@ pub(crate) const SEALING: &[u8] = b"halo v1 sealing key";
 pub(crate) const CHECK: &[u8] = b"halo v1 root check";
 /// From the broker key, salted with the app: signs for that app.
 pub(crate) const CLIENT: &[u8] = b"halo v1 client key";
+/// From the device root, salted with the space's root document: the key of a space made on this device.
+pub(crate) const SPACE: &[u8] = b"halo v1 space key";
 /// From the entropy of the 24 words: the identity key.
 pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
 /// From the entropy of the 24 words: the seed of the private aliases.

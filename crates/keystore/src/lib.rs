@@ -26,4 +26,4 @@ pub use phrase::{Passphrase, Phrase};
 pub use record::ProfileId;
 #[cfg(fuzzing)]
 pub use record::fuzz;
-pub use signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner};
+pub use signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner, SpaceSigner};

@@ -1,7 +1,7 @@
 //! Keys that sign and do nothing else.
 
 use ed25519_dalek::{Signer, SigningKey};
-use halo_protocol::{AliasKey, ClientKey, DeviceKey, IdentityKey, Sign, Signature, Statement};
+use halo_protocol::{AliasKey, ClientKey, DeviceKey, IdentityKey, Sign, Signature, SpaceKey, Statement};
 
 use crate::secret::Secret;
 
@@ -64,4 +64,10 @@ signer!(
     ClientSigner,
     ClientKey,
     client_key
+);
+signer!(
+    /// Signs as a space, which it does once.
+    SpaceSigner,
+    SpaceKey,
+    space_key
 );

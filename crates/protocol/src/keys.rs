@@ -139,6 +139,11 @@ signing_key_type!(
     ClientKey
 );
 
+signing_key_type!(
+    /// The key of a space; its id comes from it.
+    SpaceKey
+);
+
 /// The X25519 public key (RFC 7748) of a device, to which others seal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgreementKey([u8; 32]);

@@ -18,7 +18,7 @@ mod verified;
 pub mod words;
 
 pub use did::Did;
-pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, IdentityKey, KeyError};
+pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, IdentityKey, KeyError, SpaceKey};
 pub use statement::{Sign, Signature, SignatureError, Statement, StatementKind};
 pub use time::Timestamp;
 pub use verified::Verified;

@@ -22,4 +22,5 @@ pub use error::StoreError;
 pub use profile::{Creation, ProfileDir};
 pub use rows::grant::GrantRow;
 pub use rows::refresh::{RefreshRow, RefreshUse};
+pub use rows::space::{ItemRow, SpaceAppRow, SpaceRow};
 pub use store::{Store, Tx};

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 const APPLICATION: i32 = 0x4841_4C4F;
 
 /// Every step from an empty file to the newest format.
-const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Newest format this program knows.
 pub(crate) fn newest() -> u32 {

@@ -34,6 +34,15 @@ pub enum WalletError {
     /// The words picked are not the ones on the page; the request was denied.
     #[error("those are not the words on the page, so the request was denied")]
     WrongWords,
+    /// Ask for the scope first.
+    #[error("this app was not allowed {scope}")]
+    Forbidden {
+        /// The scope it lacks.
+        scope: &'static str,
+    },
+    /// What an app sent as data is none.
+    #[error(transparent)]
+    Echo(#[from] halo_echo::EchoError),
     /// The session is over: sign in again.
     #[error("the refresh token is not valid any more")]
     SessionOver,
@@ -86,6 +95,8 @@ impl WalletError {
             Self::NotFound { .. } => "wallet.not_found",
             Self::TooSoon => "wallet.too_soon",
             Self::WrongWords => "wallet.wrong_words",
+            Self::Forbidden { .. } => "wallet.forbidden",
+            Self::Echo(error) => error.code(),
             Self::SessionOver => "wallet.session_over",
             Self::Busy => "wallet.busy",
             Self::Held { .. } => "wallet.held",

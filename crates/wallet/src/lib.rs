@@ -29,6 +29,7 @@ mod random;
 mod request;
 #[cfg(target_os = "linux")]
 mod session_watch;
+mod spaces;
 mod startup;
 mod tokens;
 mod view;
@@ -41,6 +42,8 @@ pub use command::{
 };
 pub use config::{KdfTarget, WalletConfig};
 pub use error::WalletError;
+pub use halo_echo::query::Query;
+pub use halo_echo::{DocumentId, EchoError, Heads, SpaceId};
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use paths::{default_profile, runtime_dir};
@@ -48,6 +51,7 @@ pub use request::{
     AnsweredBy, Approval, AskerView, Comparison, GrantId, Outcome, ProfileField, RequestId, RequestView,
     Scope, SignInRequest, Warning,
 };
+pub use spaces::{DocumentChange, DocumentUpdated, Hit, SpaceView};
 pub use view::{
     ActivityView, AppView, Event, GrantFacts, IdentityView, KeychainView, PhraseState, RootPlace, Settings,
     Snapshot, State, Theme, Trouble,

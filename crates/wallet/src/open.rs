@@ -22,6 +22,7 @@ use crate::error::WalletError;
 use crate::grant::Grant;
 use crate::lifecycle::Origin;
 use crate::request::GrantId;
+use crate::spaces::Spaces;
 use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
 
 /// The database in the identity's directory.
@@ -52,6 +53,7 @@ pub(crate) struct Open {
     pub(crate) settings: Settings,
     pub(crate) phrase: PhraseState,
     pub(crate) audit_broken_at: Option<u64>,
+    pub(crate) spaces: Spaces,
     credentials: Vec<Verified<Credential>>,
     head: ChainHead,
 }
@@ -163,6 +165,7 @@ impl Open {
             state: IdentityState::from_credentials(&identity_key, &credentials),
             grants: BTreeMap::new(),
             audit_broken_at: None,
+            spaces: Spaces::load(&store)?,
             keys: Arc::new(keys),
             store,
             identity_key,

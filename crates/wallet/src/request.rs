@@ -21,11 +21,17 @@ pub enum Scope {
     /// Know the real identity instead of a private alias.
     #[serde(rename = "halo:identity")]
     Identity,
+    /// See spaces: its own, and those the user shares with it.
+    #[serde(rename = "halo:spaces")]
+    Spaces,
+    /// Make spaces, and write in those it sees.
+    #[serde(rename = "halo:spaces:write")]
+    SpacesWrite,
 }
 
 impl Scope {
     /// Every scope this version understands.
-    pub const ALL: [Self; 3] = [Self::OpenId, Self::Profile, Self::Identity];
+    pub const ALL: [Self; 5] = [Self::OpenId, Self::Profile, Self::Identity, Self::Spaces, Self::SpacesWrite];
 
     /// The name on the wire.
     #[must_use]
@@ -34,6 +40,8 @@ impl Scope {
             Self::OpenId => "openid",
             Self::Profile => "profile",
             Self::Identity => "halo:identity",
+            Self::Spaces => "halo:spaces",
+            Self::SpacesWrite => "halo:spaces:write",
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use halo_echo::{DocumentId, SpaceId};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -251,6 +252,15 @@ pub enum Event {
     Locked,
     /// The wallet was unlocked.
     Unlocked,
+    /// There are other spaces than before, or others see them.
+    Spaces,
+    /// Documents of a space changed.
+    Documents {
+        /// The space.
+        space: SpaceId,
+        /// Which.
+        documents: Vec<DocumentId>,
+    },
 }
 
 /// One line of the activity log.

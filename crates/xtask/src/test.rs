@@ -29,7 +29,7 @@ struct Step {
 }
 
 /// In the order that finds a fault soonest.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step { name: "setup", about: "what is missing is installed", check: setup::for_testing },
     Step { name: "fmt", about: "the code is formatted", check: fmt },
     Step { name: "fences", about: "who depends on whom, how long files are", check: fences::check },
@@ -43,6 +43,7 @@ const STEPS: [Step; 14] = [
     Step { name: "crash", about: "kill -9 at random points", check: crash },
     Step { name: "bindings", about: "the page's types are those of the wallet", check: types },
     Step { name: "clients", about: "other people's OpenID and JOSE libraries", check: clients },
+    Step { name: "dxos", about: "an unmodified DXOS client, with HALO as its host", check: dxos },
     Step { name: "e2e", about: "the real window, keychain and browser", check: end_to_end },
 ];
 
@@ -180,6 +181,12 @@ fn clients(place: &Place) -> Result<(), Trouble> {
     programs(place)?;
     setup::installed(place, "tests/clients")?;
     Run::npm(place, "tests/clients").env("HALO_BIN", place.built("debug", "halo")).args(["test"]).run()
+}
+
+fn dxos(place: &Place) -> Result<(), Trouble> {
+    programs(place)?;
+    setup::installed(place, "tests/dxos")?;
+    Run::npm(place, "tests/dxos").env("HALO_BIN", place.built("debug", "halo")).args(["test"]).run()
 }
 
 fn end_to_end(place: &Place) -> Result<(), Trouble> {

@@ -7,6 +7,8 @@ export const scopeWords: Record<Scope, string> = {
   openid: 'know you again when you come back',
   profile: 'see parts of your profile',
   'halo:identity': 'know your real identity',
+  'halo:spaces': 'keep data with you, in spaces of its own and those you share with it',
+  'halo:spaces:write': 'add to and change what is in those spaces',
 };
 
 export const fieldWords: Record<ProfileField, string> = { name: 'Your name', picture: 'Your picture' };

@@ -69,6 +69,7 @@ pub(super) async fn watch(wallet: &Wallet, reply: &mut Reply<'_>) -> Answer {
                 let snapshot = wallet.snapshot();
                 tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
             }
+            Event::Spaces | Event::Documents { .. } => {}
         }
     }
     Ok(Value::Null)

@@ -29,7 +29,7 @@ const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 
 /// What an access token stands for.
 #[derive(Debug, Clone)]
-pub(super) struct Access {
+pub(crate) struct Access {
     pub(super) session: u64,
     pub(super) grant: GrantId,
     pub(super) client: Client,
@@ -38,6 +38,13 @@ pub(super) struct Access {
     /// The DPoP key it is bound to.
     pub(super) instance: Option<String>,
     pub(super) expires: Timestamp,
+}
+
+impl Access {
+    /// The grant behind it.
+    pub(crate) const fn grant(&self) -> &GrantId {
+        &self.grant
+    }
 }
 
 /// The refresh tokens of one session that this process has seen.

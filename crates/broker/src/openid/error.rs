@@ -24,6 +24,8 @@ impl OAuthError {
     pub(crate) fn new(error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
         let status = match error {
             "invalid_client" | "invalid_token" => StatusCode::UNAUTHORIZED,
+            // RFC 6750, section 3.1.
+            "insufficient_scope" => StatusCode::FORBIDDEN,
             "locked" | "no_identity" | "temporarily_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
             "server_error" => StatusCode::INTERNAL_SERVER_ERROR,
             "unknown_instance" => StatusCode::NOT_FOUND,

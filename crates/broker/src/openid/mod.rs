@@ -45,7 +45,9 @@ use attempt::Attempts;
 use code::Codes;
 use dpop::Seen;
 
+pub(crate) use access::Access;
 pub(crate) use error::OAuthError;
+pub(crate) use userinfo::check as check_access;
 
 /// What the provider remembers; all of it bounded, in memory, and gone when the wallet locks.
 #[derive(Default)]
@@ -101,6 +103,7 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
         .route("/jwks", get(jwk::jwks))
         .route("/revoke", post(revoke::revoke))
         .route("/halo", get(live::live))
+        .route("/dxos", get(crate::dxos::connect))
         .route("/halo/reveal", post(contact::reveal))
         .route("/halo/hello", post(hello::hello))
         .fallback(|| async { OAuthError::status(StatusCode::NOT_FOUND, "there is nothing here") })

@@ -64,7 +64,7 @@ fn resource(
 }
 
 /// Checks that a token is good, here, now, and with this key.
-pub(super) fn check(
+pub(crate) fn check(
     face: &Face,
     caller: &Caller,
     token: &str,

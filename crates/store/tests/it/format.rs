@@ -31,9 +31,9 @@ fn bytes(place: &Place) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 fn a_newer_file_is_refused_and_stays_as_it_is() {
     let place = Place::new();
     fill(&mut place.create(), 1);
-    behind_the_back(&place, "PRAGMA user_version = 2").close().unwrap();
+    behind_the_back(&place, "PRAGMA user_version = 3").close().unwrap();
     let before = bytes(&place);
-    assert!(matches!(refusal(&place), StoreError::NewerVersion { found: 2, known: 1 }));
+    assert!(matches!(refusal(&place), StoreError::NewerVersion { found: 3, known: 2 }));
     assert_eq!(bytes(&place), before);
 }
 
@@ -42,7 +42,7 @@ fn a_newer_file_keeps_its_log_of_writes() {
     let place = Place::new();
     fill(&mut place.create(), 1);
     // The newer program was killed: its last transactions are in the log only.
-    let newer = behind_the_back(&place, "PRAGMA journal_mode = WAL; PRAGMA user_version = 2");
+    let newer = behind_the_back(&place, "PRAGMA journal_mode = WAL; PRAGMA user_version = 3");
     let copy = Place::new();
     for name in ["store.db", "store.db-wal"] {
         std::fs::copy(place.dir.path().join(name), copy.dir.path().join(name)).unwrap();
@@ -50,7 +50,7 @@ fn a_newer_file_keeps_its_log_of_writes() {
     drop(newer);
     let before = bytes(&copy);
     assert_eq!(before.len(), 2, "there is a log");
-    assert!(matches!(refusal(&copy), StoreError::NewerVersion { found: 2, known: 1 }));
+    assert!(matches!(refusal(&copy), StoreError::NewerVersion { found: 3, known: 2 }));
     assert_eq!(bytes(&copy), before);
 }
 

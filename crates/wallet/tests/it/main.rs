@@ -5,5 +5,6 @@
 mod approvals;
 mod identity;
 mod lifecycle;
+mod spaces;
 mod tokens;
 mod world;

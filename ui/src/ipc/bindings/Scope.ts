@@ -3,4 +3,4 @@
 /**
  * What an app may be allowed to do.
  */
-export type Scope = "openid" | "profile" | "halo:identity";
+export type Scope = "openid" | "profile" | "halo:identity" | "halo:spaces" | "halo:spaces:write";

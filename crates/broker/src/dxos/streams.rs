@@ -1,0 +1,225 @@
+//! The streams of a connection: each knows what it said last, and says what is new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use halo_protocol::Timestamp;
+use halo_wallet::{DocumentId, Event, Heads, Hit, Query, SpaceId};
+use prost::Message;
+
+use super::peer::{Desk, Failure};
+use super::proto::{
+    BatchedDocumentUpdates, DocumentUpdate, QueryInvitationsResponse, QueryRequest, QueryResponse,
+    QueryResult, QueryStatusRequest, Status, SubscribeRequest,
+};
+
+/// Documents that one subscription may follow.
+const MOST_DOCUMENTS: usize = 100_000;
+/// Changes of one message, about; the rest follows in the next.
+const BATCH: usize = 4 * 1024 * 1024;
+const REACTIVE: i32 = 1;
+
+/// A stream that is open.
+pub(super) enum Stream {
+    /// Answers at once, and again every so often.
+    Heartbeat { value: Vec<u8>, every: Option<Duration>, due: Option<Timestamp> },
+    /// Answers at once and then never again.
+    Once(Vec<Vec<u8>>),
+    /// Answers whenever the answer is another one.
+    Live { what: Live, last: Option<Vec<u8>> },
+    /// The documents of a space.
+    Documents(Subscription),
+    /// What a query finds.
+    Query(Box<LiveQuery>),
+}
+
+/// What can be answered whenever it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Live {
+    Identity,
+    Devices,
+    Spaces,
+    /// `DefaultSpace` of the HALO space.
+    HaloCredentials,
+}
+
+/// Documents that a client follows, with the heads it has of each.
+pub(super) struct Subscription {
+    pub(super) id: String,
+    pub(super) space: SpaceId,
+    pub(super) documents: BTreeMap<DocumentId, Heads>,
+    /// What may have changed since it was sent last.
+    pub(super) stale: BTreeSet<DocumentId>,
+}
+
+pub(super) struct LiveQuery {
+    id: Option<String>,
+    query: Query,
+    spaces: Option<Vec<String>>,
+    reactive: bool,
+    last: Option<Vec<Hit>>,
+}
+
+impl Stream {
+    /// Says a status, and says it again at the interval the client asked for.
+    pub(super) fn status(status: i32, payload: &[u8]) -> Result<Self, Failure> {
+        let asked = QueryStatusRequest::decode(payload)?.interval.unwrap_or(3_000).clamp(500, 60_000);
+        let value = Status { status: Some(status) }.encode_to_vec();
+        let every = u64::try_from(asked).ok().map(Duration::from_millis);
+        Ok(Self::Heartbeat { value, every, due: None })
+    }
+
+    /// There are no invitations: none made, none accepted, and that is all.
+    pub(super) fn no_invitations() -> Self {
+        let answer = |action, kind, existing| {
+            QueryInvitationsResponse { action: Some(action), kind: Some(kind), existing }.encode_to_vec()
+        };
+        Self::Once(vec![answer(0, 0, Some(true)), answer(0, 1, Some(true)), answer(3, 0, None)])
+    }
+
+    pub(super) const fn live(what: Live) -> Self {
+        Self::Live { what, last: None }
+    }
+
+    pub(super) fn documents(payload: &[u8]) -> Result<Self, Failure> {
+        let request = SubscribeRequest::decode(payload)?;
+        let space = request.space_id.parse().map_err(|_| Failure::new("INVALID", "that is no space id"))?;
+        Ok(Self::Documents(Subscription {
+            id: request.subscription_id,
+            space,
+            documents: BTreeMap::new(),
+            stale: BTreeSet::new(),
+        }))
+    }
+
+    pub(super) fn query(payload: &[u8]) -> Result<Self, Failure> {
+        let request = QueryRequest::decode(payload)?;
+        let query =
+            Query::parse(&request.query).map_err(|error| Failure::new("INVALID", error.to_string()))?;
+        Ok(Self::Query(Box::new(LiveQuery {
+            id: request.query_id,
+            spaces: query.options().space_ids,
+            query,
+            reactive: request.reactivity == Some(REACTIVE),
+            last: None,
+        })))
+    }
+
+    /// Whether an event may have changed what it says.
+    pub(super) fn concerns(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::Live { what, .. }, Event::Changed) => *what != Live::Spaces,
+            (Self::Live { what, .. }, Event::Spaces) => matches!(what, Live::Spaces | Live::HaloCredentials),
+            (Self::Documents(subscription), Event::Documents { space, documents }) => {
+                subscription.space == *space
+                    && documents.iter().any(|document| subscription.documents.contains_key(document))
+            }
+            (Self::Query(query), Event::Documents { space, .. }) => {
+                query.reactive
+                    && query.spaces.as_ref().is_none_or(|spaces| spaces.contains(&space.to_string()))
+            }
+            // Whoever missed events hears "changed".
+            (Self::Documents(_) | Self::Query(_), Event::Changed) => false,
+            _ => false,
+        }
+    }
+
+    /// Whether it is time to say it again.
+    pub(super) fn is_due(&mut self, now: Timestamp) -> bool {
+        matches!(self, Self::Heartbeat { due: Some(due), .. } if *due <= now)
+    }
+
+    /// Whether nothing more comes.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self, Self::Query(query) if !query.reactive && query.last.is_some())
+    }
+
+    /// What it has to say that it has not said.
+    pub(super) async fn news(&mut self, desk: &Desk<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+        match self {
+            Self::Heartbeat { value, every, due } => {
+                *due = every.map(|every| crate::clock::now().plus(every));
+                Ok(vec![value.clone()])
+            }
+            Self::Once(values) => Ok(std::mem::take(values)),
+            Self::Live { what, last } => {
+                let Some(now) = desk.current(*what).await? else { return Ok(Vec::new()) };
+                if last.as_ref() == Some(&now) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![last.insert(now).clone()])
+            }
+            Self::Documents(subscription) => subscription.news(desk).await,
+            Self::Query(query) => query.news(desk).await,
+        }
+    }
+}
+
+impl Subscription {
+    /// Follows a document from now on.
+    pub(super) fn follow(&mut self, document: DocumentId) -> Result<(), Failure> {
+        if self.documents.len() >= MOST_DOCUMENTS {
+            return Err(Failure::new("BUSY", "too many documents are followed"));
+        }
+        if let std::collections::btree_map::Entry::Vacant(place) = self.documents.entry(document) {
+            place.insert(Heads::new());
+            self.stale.insert(document);
+        }
+        Ok(())
+    }
+
+    async fn news(&mut self, desk: &Desk<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+        let wanted: Vec<(DocumentId, Heads)> = match std::mem::take(&mut self.stale) {
+            // An event came: which of the documents it was, the heads tell.
+            none if none.is_empty() => self.documents.clone().into_iter().collect(),
+            stale => stale
+                .into_iter()
+                .filter_map(|document| Some((document, self.documents.get(&document)?.clone())))
+                .collect(),
+        };
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let changes = desk.face.wallet.documents_since(desk.grant.grant(), self.space, wanted).await?;
+        let mut batches = Vec::new();
+        let mut updates = Vec::new();
+        let mut size = 0;
+        for change in changes {
+            self.documents.insert(change.document, change.heads);
+            size += change.bytes.len();
+            updates.push(DocumentUpdate {
+                document_id: change.document.to_string(),
+                mutation: change.bytes,
+                is_new: None,
+            });
+            if size >= BATCH {
+                batches.push(std::mem::take(&mut updates));
+                size = 0;
+            }
+        }
+        if !updates.is_empty() {
+            batches.push(updates);
+        }
+        Ok(batches.into_iter().map(|updates| BatchedDocumentUpdates { updates }.encode_to_vec()).collect())
+    }
+}
+
+impl LiveQuery {
+    async fn news(&mut self, desk: &Desk<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+        let hits = desk.face.wallet.query(desk.grant.grant(), self.query.clone()).await?;
+        if self.last.as_ref() == Some(&hits) {
+            return Ok(Vec::new());
+        }
+        let results = hits
+            .iter()
+            .map(|hit| QueryResult {
+                id: hit.id.clone(),
+                rank: 0.0,
+                space_id: hit.space.to_string(),
+                document_id: hit.document.to_string(),
+            })
+            .collect();
+        self.last = Some(hits);
+        Ok(vec![QueryResponse { query_id: self.id.clone(), results }.encode_to_vec()])
+    }
+}

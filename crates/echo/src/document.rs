@@ -1,0 +1,173 @@
+//! One Automerge document, within limits.
+
+use automerge::{
+    Automerge, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, hydrate, transaction::Transactable,
+};
+use serde_json::{Map, Value};
+
+use crate::error::EchoError;
+use crate::guard;
+use crate::write::Pen;
+
+/// The newest changes of a document.
+pub type Heads = Vec<ChangeHash>;
+
+/// More bytes in one message are refused.
+pub const LARGEST_CHUNK: usize = 8 * 1024 * 1024;
+/// A document is not let grow beyond it.
+pub const LARGEST_DOCUMENT: usize = 64 * 1024 * 1024;
+/// Deeper values are cut off where they are shown, which is nowhere near what apps write.
+const DEEPEST: usize = 64;
+
+/// A document in memory.
+pub struct Document {
+    inner: Automerge,
+    /// About how large it is when saved.
+    size: usize,
+}
+
+/// What applying some bytes did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Nothing of it was new.
+    pub known: bool,
+}
+
+impl Document {
+    /// The root document of a new space: the directory of its objects (DXOS, `SpaceDirectory` version 1).
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
+    pub fn directory(pen: Pen, space_key_hex: &str) -> Result<Self, EchoError> {
+        let mut doc = automerge::AutoCommit::new();
+        doc.set_actor(pen.actor.as_slice().into());
+        let mut build = || {
+            doc.put(ROOT, "version", 1_i64)?;
+            let access = doc.put_object(ROOT, "access", ObjType::Map)?;
+            let key = doc.put_object(&access, "spaceKey", ObjType::Text)?;
+            doc.splice_text(&key, 0, 0, space_key_hex)?;
+            doc.put_object(ROOT, "objects", ObjType::Map)?;
+            doc.put_object(ROOT, "links", ObjType::Map)?;
+            Ok::<(), automerge::AutomergeError>(())
+        };
+        build().map_err(|error| EchoError::malformed("directory", error))?;
+        doc.commit_with(automerge::transaction::CommitOptions::default().with_time(pen.seconds));
+        Self::load(&doc.save())
+    }
+
+    /// An empty document.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { inner: Automerge::new(), size: 0 }
+    }
+
+    /// Loads what [`Self::save`] or an app wrote.
+    ///
+    /// # Errors
+    /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
+    pub fn load(bytes: &[u8]) -> Result<Self, EchoError> {
+        let mut document = Self::empty();
+        document.apply_at_most(bytes, LARGEST_DOCUMENT)?;
+        Ok(document)
+    }
+
+    /// Applies a whole document or further changes.
+    ///
+    /// After an error the document may have taken a part: load it anew.
+    ///
+    /// # Errors
+    /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
+    pub fn apply(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
+        self.apply_at_most(bytes, LARGEST_CHUNK)
+    }
+
+    fn apply_at_most(&mut self, bytes: &[u8], most: usize) -> Result<Change, EchoError> {
+        if bytes.len() > most {
+            return Err(EchoError::TooLarge { what: "a change", size: bytes.len(), most });
+        }
+        let size = self.size.saturating_add(bytes.len());
+        if size > LARGEST_DOCUMENT {
+            return Err(EchoError::TooLarge { what: "a document", size, most: LARGEST_DOCUMENT });
+        }
+        guard::check(bytes)?;
+        let before = self.heads();
+        self.inner.load_incremental(bytes).map_err(|error| EchoError::malformed("document", error))?;
+        let known = self.heads() == before;
+        if !known {
+            self.size = size;
+        }
+        Ok(Change { known })
+    }
+
+    /// The newest changes.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        self.inner.get_heads()
+    }
+
+    /// The whole document.
+    #[must_use]
+    pub fn save(&self) -> Vec<u8> {
+        self.inner.save()
+    }
+
+    /// What somebody who has `heads` lacks; all of it if the heads are not known here.
+    #[must_use]
+    pub fn since(&self, heads: &[ChangeHash]) -> Vec<u8> {
+        if heads.is_empty() || heads.iter().any(|head| self.inner.get_change_by_hash(head).is_none()) {
+            return self.save();
+        }
+        self.inner.save_after(heads)
+    }
+
+    pub(crate) const fn grow(&mut self, bytes: usize) {
+        self.size = self.size.saturating_add(bytes);
+    }
+
+    pub(crate) const fn inner(&mut self) -> &mut Automerge {
+        &mut self.inner
+    }
+
+    /// The objects in it, by id, as JSON: texts as strings, bytes as base64. Not the links of a directory, which are many.
+    #[must_use]
+    pub fn objects(&self) -> Value {
+        let objects = match self.inner.get(ROOT, "objects") {
+            Ok(Some((automerge::Value::Object(ObjType::Map), id))) => {
+                ReadDoc::hydrate(&self.inner, &id, None).ok()
+            }
+            _ => None,
+        };
+        objects.map_or(Value::Null, |objects| json(objects, DEEPEST))
+    }
+}
+
+fn json(value: hydrate::Value, depth: usize) -> Value {
+    if depth == 0 {
+        return Value::Null;
+    }
+    match value {
+        hydrate::Value::Scalar(scalar) => scalar_json(scalar),
+        hydrate::Value::Text(text) => Value::String(text.to_string()),
+        hydrate::Value::List(list) => {
+            Value::Array(list.iter().map(|entry| json(entry.value.clone(), depth - 1)).collect())
+        }
+        hydrate::Value::Map(map) => Value::Object(
+            map.iter()
+                .map(|(key, entry)| (key.clone(), json(entry.value.clone(), depth - 1)))
+                .collect::<Map<_, _>>(),
+        ),
+    }
+}
+
+fn scalar_json(scalar: ScalarValue) -> Value {
+    match scalar {
+        ScalarValue::Str(text) => Value::String(text.to_string()),
+        ScalarValue::Int(number) | ScalarValue::Timestamp(number) => number.into(),
+        ScalarValue::Uint(number) => number.into(),
+        ScalarValue::F64(number) => number.into(),
+        ScalarValue::Counter(counter) => i64::from(&counter).into(),
+        ScalarValue::Boolean(flag) => flag.into(),
+        ScalarValue::Bytes(bytes) => data_encoding::BASE64.encode(&bytes).into(),
+        ScalarValue::Null | ScalarValue::Unknown { .. } => Value::Null,
+    }
+}

@@ -1,0 +1,20 @@
+//! What a replica believes: Automerge documents in DXOS's layout, the items in them, and what a query finds.
+//!
+//! Pure: no clock, no randomness, no files. Bytes come in from apps and other devices, so everything that reads them
+//! has limits. What is in memory here is a view; whoever keeps the documents says when something is durable.
+
+mod document;
+mod error;
+mod guard;
+mod ids;
+mod index;
+mod item;
+pub mod query;
+mod write;
+
+pub use document::{Change, Document, Heads, LARGEST_CHUNK, LARGEST_DOCUMENT};
+pub use error::EchoError;
+pub use ids::{DocumentId, SpaceId};
+pub use index::MemoryIndex;
+pub use item::{Item, ItemKind, reference_of};
+pub use write::{NewItem, Pen, item_id, reference};

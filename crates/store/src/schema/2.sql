@@ -1,0 +1,43 @@
+-- Format 2: spaces, and the documents and items in them.
+
+CREATE TABLE space (
+    id      TEXT NOT NULL PRIMARY KEY,
+    key     BLOB NOT NULL CHECK (length(key) = 32),
+    root    BLOB NOT NULL CHECK (length(root) = 16),
+    created INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Which apps see a space. By the app and not by its grant: who comes back after being revoked finds their data.
+CREATE TABLE space_app (
+    app     TEXT NOT NULL,
+    space   TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    made    INTEGER NOT NULL CHECK (made IN (0, 1)),
+    default_of_app INTEGER NOT NULL CHECK (default_of_app IN (0, 1)),
+    PRIMARY KEY (app, space)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX space_app_space ON space_app (space);
+CREATE UNIQUE INDEX space_app_default ON space_app (app) WHERE default_of_app = 1;
+
+-- A document is what was saved last and the changes since.
+CREATE TABLE document (
+    id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    space TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    saved BLOB NOT NULL
+) STRICT;
+CREATE INDEX document_space ON document (space);
+CREATE TABLE document_change (
+    position INTEGER PRIMARY KEY,
+    document BLOB NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    bytes    BLOB NOT NULL
+) STRICT;
+CREATE INDEX document_change_document ON document_change (document);
+
+-- What queries look at; written in the transaction of the change that caused it, and can be made anew from the documents.
+CREATE TABLE item (
+    space    TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    id       TEXT NOT NULL,
+    document BLOB NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    json     TEXT NOT NULL,
+    PRIMARY KEY (space, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX item_document ON item (document);

@@ -1,0 +1,165 @@
+//! What apps keep: each sees its own, half an update is none, and what was acknowledged is there after a restart.
+
+use halo_echo::{Document, ItemKind, NewItem, Pen};
+use halo_wallet::{DocumentId, GrantId, Query, Scope, SpaceView, Wallet, WalletError};
+
+use crate::world::{OTHER_PAGE, PAGE, World, signed_in, yes};
+
+const PEN: Pen = Pen { actor: [7; 16], seconds: 1 };
+const READ: [Scope; 2] = [Scope::OpenId, Scope::Spaces];
+const WRITE: [Scope; 3] = [Scope::OpenId, Scope::Spaces, Scope::SpacesWrite];
+
+async fn app(wallet: &Wallet, origin: &str, scopes: &[Scope]) -> GrantId {
+    signed_in(wallet, origin, scopes, yes()).await.0
+}
+
+/// A document with one task in it, as an app would write it.
+fn task(id: &str, title: &str) -> Vec<u8> {
+    let mut document = Document::directory(PEN, "00").unwrap();
+    document.put_item(PEN, &item(id, title)).unwrap();
+    document.save()
+}
+
+fn item(id: &str, title: &str) -> NewItem {
+    NewItem {
+        id: id.into(),
+        kind: ItemKind::Object,
+        typename: "dxn:type:example.org/type/Task:0.1.0".into(),
+        parent: None,
+        ends: None,
+        data: serde_json::Map::from_iter([("title".to_owned(), title.into())]),
+    }
+}
+
+fn document(number: u8) -> DocumentId {
+    DocumentId::from_random([number; 16])
+}
+
+fn tasks() -> Query {
+    Query::parse(
+        r#"{"type":"select","filter":{"type":"object","typename":"dxn:type:example.org/type/Task","props":{}}}"#,
+    )
+    .unwrap()
+}
+
+async fn found(wallet: &Wallet, grant: &GrantId) -> Vec<String> {
+    wallet.query(grant, tasks()).await.unwrap().into_iter().map(|hit| hit.id).collect()
+}
+
+async fn put(wallet: &Wallet, grant: &GrantId, space: &SpaceView, number: u8, bytes: Vec<u8>) {
+    wallet.update_documents(grant, space.id, vec![(document(number), bytes)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_app_wrote_is_there_after_a_restart() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &WRITE).await;
+    let space = wallet.create_space(&grant).await.unwrap();
+    put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
+    let default = wallet.default_space(&grant).await.unwrap();
+    assert_eq!(wallet.default_space(&grant).await.unwrap(), default, "it is made once");
+    wallet.close().await;
+
+    let wallet = world.open().await;
+    assert_eq!(wallet.spaces(&grant).await.unwrap(), [space.clone(), default]);
+    assert_eq!(found(&wallet, &grant).await, ["A"]);
+    let changes = wallet.documents_since(&grant, space.id, vec![(document(1), vec![])]).await.unwrap();
+    let read = Document::load(&changes[0].bytes).unwrap();
+    assert_eq!(read.objects()["A"]["data"]["title"], "Milk");
+}
+
+#[tokio::test]
+async fn another_app_sees_nothing_of_it_whatever_it_names() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let ours = app(&wallet, PAGE, &WRITE).await;
+    let theirs = app(&wallet, OTHER_PAGE, &WRITE).await;
+    let space = wallet.create_space(&ours).await.unwrap();
+    let own = wallet.create_space(&theirs).await.unwrap();
+    put(&wallet, &ours, &space, 1, task("A", "Milk")).await;
+
+    assert_eq!(wallet.spaces(&theirs).await.unwrap(), std::slice::from_ref(&own));
+    assert!(found(&wallet, &theirs).await.is_empty());
+    let named = Query::parse(&format!(
+        r#"{{"type":"options","query":{{"type":"select","filter":{{"type":"object","typename":null,"props":{{}}}}}},
+            "options":{{"spaceIds":["{}"]}}}}"#,
+        space.id
+    ))
+    .unwrap();
+    assert!(wallet.query(&theirs, named).await.unwrap().is_empty());
+    let wanted = vec![(document(1), vec![])];
+    let refused = wallet.documents_since(&theirs, space.id, wanted.clone()).await;
+    assert!(matches!(refused, Err(WalletError::NotFound { .. })));
+    // Through its own space it does not reach that document either, neither to read nor to write.
+    assert!(wallet.documents_since(&theirs, own.id, wanted).await.unwrap().is_empty());
+    let forged = vec![(document(1), task("A", "Poison"))];
+    let refused = wallet.update_documents(&theirs, own.id, forged.clone()).await;
+    assert!(matches!(refused, Err(WalletError::NotFound { .. })));
+    assert!(wallet.update_documents(&theirs, space.id, forged).await.is_err());
+    let read = wallet.documents_since(&ours, space.id, vec![(document(1), vec![])]).await.unwrap();
+    assert_eq!(Document::load(&read[0].bytes).unwrap().objects()["A"]["data"]["title"], "Milk");
+}
+
+#[tokio::test]
+async fn a_narrower_grant_gets_no_more_than_it_says() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let none = app(&wallet, OTHER_PAGE, &[Scope::OpenId]).await;
+    let query = tasks();
+    assert!(matches!(wallet.spaces(&none).await, Err(WalletError::Forbidden { .. })));
+    assert!(matches!(wallet.default_space(&none).await, Err(WalletError::Forbidden { .. })));
+    assert!(matches!(wallet.create_space(&none).await, Err(WalletError::Forbidden { .. })));
+    assert!(matches!(wallet.query(&none, query).await, Err(WalletError::Forbidden { .. })));
+
+    let reader = app(&wallet, PAGE, &READ).await;
+    let space = wallet.default_space(&reader).await.unwrap();
+    assert!(matches!(wallet.create_space(&reader).await, Err(WalletError::Forbidden { .. })));
+    let update = vec![(document(1), task("A", "Milk"))];
+    let refused = wallet.update_documents(&reader, space.id, update).await;
+    assert!(matches!(refused, Err(WalletError::Forbidden { scope: "halo:spaces:write" })));
+    assert!(found(&wallet, &reader).await.is_empty());
+}
+
+// threat: 21
+#[tokio::test]
+async fn half_an_update_is_none() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &WRITE).await;
+    let space = wallet.create_space(&grant).await.unwrap();
+    put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
+    let mut broken = task("C", "Bread");
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    let mut edited = Document::load(&task("A", "Milk")).unwrap();
+    let change = edited.put_item(Pen { actor: [8; 16], seconds: 2 }, &item("B", "Butter")).unwrap();
+    for bad in [broken, b"no chunk".to_vec(), vec![0; 9 * 1024 * 1024]] {
+        let update = vec![(document(1), change.clone()), (document(2), task("D", "Tea")), (document(3), bad)];
+        let refused = wallet.update_documents(&grant, space.id, update).await;
+        assert!(matches!(refused, Err(WalletError::Echo(_))), "{refused:?}");
+        assert_eq!(found(&wallet, &grant).await, ["A"]);
+        let changes = wallet.documents_since(&grant, space.id, vec![(document(2), vec![])]).await.unwrap();
+        assert!(changes.is_empty(), "the good part of it was not kept either");
+    }
+    wallet.close().await;
+    let wallet = world.open().await;
+    assert_eq!(found(&wallet, &grant).await, ["A"]);
+}
+
+#[tokio::test]
+async fn a_locked_wallet_serves_nothing_and_a_revoked_app_finds_its_data_when_it_comes_back() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &WRITE).await;
+    let space = wallet.create_space(&grant).await.unwrap();
+    put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
+    wallet.lock().await.unwrap();
+    assert!(matches!(wallet.spaces(&grant).await, Err(WalletError::Locked)));
+    wallet.unlock(None, false).await.unwrap();
+    wallet.revoke(&grant).await.unwrap();
+    assert!(wallet.spaces(&grant).await.is_err());
+    let again = app(&wallet, PAGE, &WRITE).await;
+    assert_eq!(found(&wallet, &again).await, ["A"]);
+    assert_eq!(wallet.spaces(&again).await.unwrap()[0].id, space.id);
+}
