@@ -44,8 +44,20 @@ pub(crate) enum Command {
     /// Your identity
     #[command(subcommand)]
     Identity(Identity),
+    /// Spaces: what apps keep with you
+    #[command(subcommand)]
+    Spaces(Spaces),
+    /// What is in a space
+    #[command(subcommand)]
+    Items(Items),
     /// The log of everything that was allowed, refused and used
     Audit(Audit),
+    /// Check everything that is kept here against everything else
+    Doctor {
+        /// Make indexes anew that are not what is in their documents
+        #[arg(long)]
+        rebuild: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -185,6 +197,119 @@ pub(crate) enum Apps {
         /// The grant, or the beginning of its name
         id: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Spaces {
+    /// All of them, oldest first
+    List,
+    /// Make one that no app sees yet
+    Create {
+        /// What it is called
+        #[arg(long)]
+        name: String,
+    },
+    /// Give a space another name
+    Rename {
+        /// The space, or the beginning of its name
+        id: String,
+        /// What it is called from now on
+        #[arg(long)]
+        name: String,
+    },
+    /// Let an app see a space
+    Share {
+        /// The space, or the beginning of its name
+        id: String,
+        /// The app's grant, as `halo apps list` shows it, or the beginning
+        app: String,
+    },
+    /// Hide a space from an app again
+    Unshare {
+        /// The space, or the beginning of its name
+        id: String,
+        /// The app's grant, as `halo apps list` shows it, or the beginning
+        app: String,
+    },
+    /// Leave a space; whoever is its only member deletes it with everything in it
+    Leave {
+        /// The space, or the beginning of its name
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// In which space.
+#[derive(clap::Args)]
+pub(crate) struct InSpace {
+    /// The space, or the beginning of its name
+    #[arg(long, value_name = "ID")]
+    pub(crate) space: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Items {
+    /// All of a space
+    List(InSpace),
+    /// One item
+    Get {
+        /// The item, or the beginning of its name
+        id: String,
+        #[command(flatten)]
+        space: InSpace,
+    },
+    /// Add an item, or write all properties of one
+    Put {
+        /// Its properties, as a JSON object; `-` reads it from standard input
+        data: String,
+        #[command(flatten)]
+        space: InSpace,
+        /// Of which item; without it a new one is made
+        #[arg(long, conflicts_with = "kind", required_unless_present = "kind")]
+        id: Option<String>,
+        /// The type of a new item, for instance example.org/type/Task:0.1.0
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+    },
+    /// Delete an item; `restore` takes it back
+    Delete {
+        /// The item, or the beginning of its name
+        id: String,
+        #[command(flatten)]
+        space: InSpace,
+    },
+    /// Take back that an item was deleted
+    Restore {
+        /// The whole name of the item
+        id: String,
+        #[command(flatten)]
+        space: InSpace,
+    },
+    /// Find items
+    Query(FindItems),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct FindItems {
+    #[command(flatten)]
+    pub(crate) space: InSpace,
+    /// A query in DXOS's form, as JSON; `-` reads it from standard input
+    #[arg(conflicts_with_all = ["kind", "conditions", "text", "deleted"])]
+    pub(crate) query: Option<String>,
+    /// Only items of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+    /// Only where a property has this value; repeat for several
+    #[arg(long = "where", value_name = "PROPERTY=VALUE")]
+    pub(crate) conditions: Vec<String>,
+    /// Only with these words in them
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Only deleted ones
+    #[arg(long)]
+    pub(crate) deleted: bool,
 }
 
 #[derive(Subcommand)]

@@ -45,7 +45,8 @@ pub(crate) async fn full_id(client: &mut Client, list: &str, id: &str) -> Result
     choose(&ids, id)
 }
 
-fn choose(ids: &[&str], id: &str) -> Result<String, Failure> {
+/// The one of `ids` that is `id` or begins with it.
+pub(crate) fn choose(ids: &[&str], id: &str) -> Result<String, Failure> {
     if ids.contains(&id) || id.is_empty() {
         return Ok(id.to_owned());
     }

@@ -43,7 +43,12 @@ impl Failure {
             "wallet.rolled_back" => {
                 "If you put an older copy there yourself, run `halo unlock --accept-older`; else somebody else did."
             }
-            "wallet.not_found" => "`halo requests list` and `halo apps list` show what there is.",
+            "wallet.not_found" => {
+                "`halo requests list`, `halo apps list` and `halo spaces list` show what there is."
+            }
+            "cli.problems" => {
+                "`halo doctor --rebuild` makes indexes anew; what else is wrong needs a copy from before."
+            }
             "keystore.wrong_passphrase" => "Try again; nothing has changed.",
             "keystore.no_keychain" => {
                 "There is no keychain here. `halo init --keychain none --passphrase-stdin` keeps the root secret in a \

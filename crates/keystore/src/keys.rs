@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use halo_protocol::{AgreementKey, DeviceKey};
+use halo_protocol::{AgreementKey, DeviceKey, SpaceKey};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
@@ -13,7 +13,7 @@ use crate::labels;
 use crate::phrase::Phrase;
 use crate::record::ProfileId;
 use crate::secret::{Secret, fill};
-use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner, SpaceSigner};
+use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, FeedSigner, IdentitySigner, SpaceSigner};
 
 /// The keys of an unlocked device; wiped when dropped.
 pub struct Keys {
@@ -151,6 +151,14 @@ impl Keys {
     /// [`KeystoreError::System`], for one space in 2^250.
     pub fn space(&self, root_document: &[u8; 16]) -> Result<SpaceSigner, KeystoreError> {
         SpaceSigner::new(self.root.derive(labels::SPACE, root_document)).ok_or(WEAK)
+    }
+
+    /// Signs what this device says in one space.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`], for one space in 2^250.
+    pub fn feed(&self, space: &SpaceKey) -> Result<FeedSigner, KeystoreError> {
+        FeedSigner::new(self.root.derive(labels::FEED, space.as_bytes())).ok_or(WEAK)
     }
 
     pub(crate) fn seal_mark(&self, mark: &[u8]) -> Result<Vec<u8>, KeystoreError> {

@@ -18,6 +18,10 @@ pub(crate) const CHECK: &[u8] = b"halo v1 root check";
 pub(crate) const CLIENT: &[u8] = b"halo v1 client key";
 /// From the device root, salted with the space's root document: the key of a space made on this device.
 pub(crate) const SPACE: &[u8] = b"halo v1 space key";
+/// From the device root, salted with the space's key: the key of this device's feed in it.
+pub(crate) const FEED: &[u8] = b"halo v1 feed key";
+/// From the content key of an epoch, salted with the feed: seals the blocks of that feed.
+pub(crate) const BLOCK: &[u8] = b"halo v1 block key";
 /// From the entropy of the 24 words: the identity key.
 pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
 /// From the entropy of the 24 words: the seed of the private aliases.

@@ -5,6 +5,7 @@
 //! root is never on a disk in the clear, and nothing that goes wrong here destroys anything. The attack that
 //! remains is a program with debugger rights as the same user while the wallet is unlocked.
 
+mod content;
 mod error;
 mod files;
 mod kdf;
@@ -17,6 +18,7 @@ mod record;
 mod secret;
 mod signers;
 
+pub use content::ContentKey;
 pub use error::{KeychainError, KeystoreError};
 pub use kdf::{KdfCost, calibrate};
 pub use keychain::{Keychain, KeychainState, MemoryKeychain, OsKeychain, probe};
@@ -26,4 +28,4 @@ pub use phrase::{Passphrase, Phrase};
 pub use record::ProfileId;
 #[cfg(fuzzing)]
 pub use record::fuzz;
-pub use signers::{AliasSigner, ClientSigner, DeviceSigner, IdentitySigner, SpaceSigner};
+pub use signers::{AliasSigner, ClientSigner, DeviceSigner, FeedSigner, IdentitySigner, SpaceSigner};

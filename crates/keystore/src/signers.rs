@@ -1,7 +1,9 @@
 //! Keys that sign and do nothing else.
 
 use ed25519_dalek::{Signer, SigningKey};
-use halo_protocol::{AliasKey, ClientKey, DeviceKey, IdentityKey, Sign, Signature, SpaceKey, Statement};
+use halo_protocol::{
+    AliasKey, ClientKey, DeviceKey, FeedKey, IdentityKey, Sign, Signature, SpaceKey, Statement,
+};
 
 use crate::secret::Secret;
 
@@ -70,4 +72,10 @@ signer!(
     SpaceSigner,
     SpaceKey,
     space_key
+);
+signer!(
+    /// Signs the blocks of this device in one space.
+    FeedSigner,
+    FeedKey,
+    feed_key
 );

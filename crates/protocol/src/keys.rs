@@ -143,6 +143,10 @@ signing_key_type!(
     /// The key of a space; its id comes from it.
     SpaceKey
 );
+signing_key_type!(
+    /// The key of what one device says in one space. Nobody outside can tell whose it is.
+    FeedKey
+);
 
 /// The X25519 public key (RFC 7748) of a device, to which others seal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

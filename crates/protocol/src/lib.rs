@@ -9,6 +9,8 @@
 pub mod audit;
 pub mod credential;
 mod did;
+pub mod epoch;
+pub mod feed;
 pub mod identity;
 mod keys;
 pub mod presentation;
@@ -18,7 +20,7 @@ mod verified;
 pub mod words;
 
 pub use did::Did;
-pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, IdentityKey, KeyError, SpaceKey};
+pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, FeedKey, IdentityKey, KeyError, SpaceKey};
 pub use statement::{Sign, Signature, SignatureError, Statement, StatementKind};
 pub use time::Timestamp;
 pub use verified::Verified;

@@ -20,6 +20,8 @@ pub enum StatementKind {
     AuditEntry = 2,
     /// A JSON Web Token, [`crate::presentation`].
     Jwt = 3,
+    /// The last block of a feed, [`crate::feed::SignedHead`].
+    FeedHead = 4,
 }
 
 /// Something that may be signed. Only builders in this crate make one.

@@ -19,8 +19,29 @@ pub struct Wallet {
     inbox: mpsc::Sender<Job>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
-    /// The engine's thread, until somebody waits for its end.
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Behind `inbox`, so that the engine has been told to end when this waits for it.
+    thread: Arc<EngineThread>,
+}
+
+/// The engine's thread, until somebody has waited for its end: [`Wallet::close`], or the last handle as it is dropped.
+/// OpenSSL must not be torn down, at the end of the program, while a thread still uses it.
+struct EngineThread(Mutex<Option<JoinHandle<()>>>);
+
+impl EngineThread {
+    fn take(&self) -> Option<JoinHandle<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic in it was reported by itself.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// A snapshot, and every event after it.
@@ -58,7 +79,8 @@ impl Wallet {
             beside(move || crate::startup::take(&config)).await?
         };
         let Ends { inbox, snapshots, events, thread } = Engine::start(config, dir, keystore)?;
-        let wallet = Self { inbox, snapshots, events, thread: Arc::new(Mutex::new(Some(thread))) };
+        let wallet =
+            Self { inbox, snapshots, events, thread: Arc::new(EngineThread(Mutex::new(Some(thread)))) };
         if let Err(error) = wallet.unlock_at_start().await {
             wallet.close().await;
             return Err(error);
@@ -86,12 +108,11 @@ impl Wallet {
 
     /// Locks, puts everything to rest and frees the profile.
     ///
-    /// A program calls this before it ends: OpenSSL must not be torn down while a thread still uses it.
+    /// A program calls this before it ends. The last handle does the same as it is dropped, and blocks meanwhile.
     pub async fn close(self) {
         let _ = self.job(|engine| engine.closing = true).await;
         self.inbox.closed().await;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        if let Some(thread) = self.thread.take() {
             // The thread has its last few instructions ahead of it; a panic in it was reported by itself.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }

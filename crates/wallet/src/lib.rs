@@ -14,10 +14,13 @@ mod approvals;
 mod approve;
 mod apps;
 mod asker;
+mod collection;
 mod command;
 mod config;
+mod doctor;
 mod engine;
 mod error;
+mod feeds;
 mod grant;
 mod handle;
 mod lifecycle;
@@ -36,11 +39,13 @@ mod view;
 
 pub use approve::Ticket;
 pub use asker::{AppKind, Asker, Process};
+pub use collection::{ItemView, PutItem, SpaceApp, SpaceDetails};
 pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
 };
 pub use config::{KdfTarget, WalletConfig};
+pub use doctor::DoctorReport;
 pub use error::WalletError;
 pub use halo_echo::query::Query;
 pub use halo_echo::{DocumentId, EchoError, Heads, SpaceId};

@@ -10,11 +10,15 @@ use std::collections::BTreeMap;
 
 use halo_echo::query::{Query, evaluate};
 use halo_echo::{Document, DocumentId, EchoError, Heads, Item, MemoryIndex, NewItem, Pen, SpaceId};
+use halo_keystore::Keys;
+use halo_protocol::SpaceKey;
+use halo_protocol::feed::Change;
 use halo_store::{SpaceAppRow, SpaceRow, Store};
 use sha2::{Digest, Sha256};
 
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
+use crate::feeds::OwnFeed;
 use crate::grant::Grant;
 use crate::handle::Wallet;
 use crate::open::Open;
@@ -30,9 +34,10 @@ const MOST_DOCUMENTS: usize = 4_096;
 const MOST_UPDATES: usize = 10_000;
 
 /// The type of the item that says what a space is called.
-const PROPERTIES: &str = "dxn:type:dxos.org/type/Properties:0.1.0";
+pub(crate) const PROPERTIES: &str = "dxn:type:dxos.org/type/Properties:0.1.0";
 
-const NO_SPACE: WalletError = WalletError::NotFound { what: "the space" };
+pub(crate) const NO_SPACE: WalletError = WalletError::NotFound { what: "the space" };
+pub(crate) const NO_ITEM: WalletError = WalletError::NotFound { what: "the item" };
 const NO_DOCUMENT: WalletError = WalletError::NotFound { what: "the document" };
 
 /// A space, as an app may know it.
@@ -166,12 +171,7 @@ impl Wallet {
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
             open.check_space(&grant, space, Scope::SpacesWrite)?;
-            let done = open.update(space, updates);
-            if done.is_err() {
-                // What is in memory may have taken a part of it.
-                open.spaces.forget(space);
-            }
-            let done = done?;
+            let done = open.update(space, updates)?;
             let documents =
                 done.iter().filter(|one| one.before != one.after).map(|one| one.document).collect::<Vec<_>>();
             if !documents.is_empty() {
@@ -222,7 +222,7 @@ impl Engine {
 
 impl Open {
     /// The name of the app that spaces are kept for, if its grant has the scope.
-    fn app(&self, grant: &GrantId, scope: Scope) -> Result<String, WalletError> {
+    pub(crate) fn app(&self, grant: &GrantId, scope: Scope) -> Result<String, WalletError> {
         let grant = self.grants.get(grant).ok_or(WalletError::NotFound { what: "the grant" })?;
         if !grant.scopes.contains(&scope) {
             return Err(WalletError::Forbidden { scope: scope.as_str() });
@@ -249,32 +249,51 @@ impl Open {
     }
 
     fn make_space(&mut self, app: String, default: bool) -> Result<SpaceView, WalletError> {
+        // A client that makes a space writes its properties itself; the default one is there before the client.
+        let properties = if default { Some(properties(None)?) } else { None };
+        self.begin_space(Some((app, default)), properties)
+    }
+
+    /// Makes a space: its directory, its first epoch, and this device's feed with the directory in its first block.
+    pub(crate) fn begin_space(
+        &mut self,
+        app: Option<(String, bool)>,
+        properties: Option<NewItem>,
+    ) -> Result<SpaceView, WalletError> {
         let root = DocumentId::from_random(random::<16>()?);
-        let key = *self.keys.space(root.as_bytes())?.space_key().as_bytes();
+        let signer = self.keys.space(root.as_bytes())?;
+        let key = *signer.space_key().as_bytes();
         let id = SpaceId::of_key(&key);
         let pen = self.pen(id);
         let mut directory = Document::directory(pen, &data_encoding::HEXLOWER.encode(&key))?;
-        if default {
-            // A client that makes a space writes its properties itself; this one is there before the client.
-            directory.put_item(pen, &properties()?)?;
+        if let Some(properties) = &properties {
+            directory.put_item(pen, properties)?;
         }
         let items = Item::all_in(root, &directory.objects());
+        let saved = directory.save();
+        let (mut feed, epoch) = OwnFeed::begin(&self.keys, &signer.space_key(), &id.to_string())?;
+        let written = feed.write(vec![Change { document: *root.as_bytes(), bytes: saved.clone() }])?;
         let row = SpaceRow { id: id.to_string(), key, root: *root.as_bytes(), created: clock() };
-        let seen = SpaceAppRow { app, space: row.id.clone(), made: true, default };
+        let default = app.as_ref().is_some_and(|(_, default)| *default);
+        let seen = app.map(|(app, default)| SpaceAppRow { app, space: row.id.clone(), made: true, default });
         self.store.write(|tx| {
             tx.add_space(&row)?;
-            tx.put_space_app(&seen)?;
-            tx.save_document(&row.id, &row.root, &directory.save())?;
+            seen.iter().try_for_each(|seen| tx.put_space_app(seen))?;
+            tx.add_epoch(&row.id, epoch.id().as_bytes(), epoch.number, &epoch.encode())?;
+            feed.keep(tx, &written)?;
+            tx.save_document(&row.id, &row.root, &saved)?;
             tx.put_items(&row.id, &row.root, &rows_of(&items))
         })?;
+        feed.said(written);
+        self.spaces.feeds.insert(id, feed);
         let space = view(&row, default)?;
         self.spaces.rows.insert(id, row);
-        self.spaces.apps.push(seen);
+        self.spaces.apps.extend(seen);
         Ok(space)
     }
 
     /// How this wallet signs its own changes in a space. Nothing that two apps could compare.
-    fn pen(&self, space: SpaceId) -> Pen {
+    pub(crate) fn pen(&self, space: SpaceId) -> Pen {
         let digest = Sha256::new()
             .chain_update(b"halo automerge actor\0")
             .chain_update(self.keys.device_key().as_bytes())
@@ -285,7 +304,21 @@ impl Open {
         Pen { actor, seconds: i64::try_from(clock().seconds()).unwrap_or_default() }
     }
 
-    fn update(
+    /// Applies changes, all of them or none.
+    pub(crate) fn update(
+        &mut self,
+        space: SpaceId,
+        updates: Vec<(DocumentId, Vec<u8>)>,
+    ) -> Result<Vec<DocumentUpdated>, WalletError> {
+        let done = self.try_update(space, updates);
+        if done.is_err() {
+            // What is in memory may have taken a part of it.
+            self.spaces.forget(space);
+        }
+        done
+    }
+
+    fn try_update(
         &mut self,
         space: SpaceId,
         updates: Vec<(DocumentId, Vec<u8>)>,
@@ -323,10 +356,15 @@ impl Open {
             return Ok(());
         }
         self.spaces.index(&self.store, space)?;
+        let changes =
+            fresh.iter().map(|(id, bytes)| Change { document: *id.as_bytes(), bytes: bytes.clone() });
+        let written = self.spaces.feed(&self.store, &self.keys, space)?.write(changes.collect())?;
         let name = space.to_string();
-        let Spaces { documents, indexes, .. } = &mut self.spaces;
+        let Spaces { documents, indexes, feeds, .. } = &mut self.spaces;
         let index = indexes.entry(space).or_default();
+        let feed = feeds.get_mut(&space).ok_or(NO_SPACE)?;
         self.store.write(|tx| {
+            feed.keep(tx, &written)?;
             for (id, bytes) in fresh {
                 let Some(held) = documents.get_mut(&id) else { continue };
                 if held.is_new || held.changes > MOST_CHANGES {
@@ -341,29 +379,30 @@ impl Open {
             }
             Ok(())
         })?;
+        feed.said(written);
         self.spaces.evict();
         Ok(())
     }
 }
 
 /// What DXOS's clients look for in a space before they call it ready.
-fn properties() -> Result<NewItem, WalletError> {
+pub(crate) fn properties(name: Option<&str>) -> Result<NewItem, WalletError> {
     Ok(NewItem {
         id: halo_echo::item_id(clock().as_millis(), random()?),
         kind: halo_echo::ItemKind::Object,
         typename: PROPERTIES.to_owned(),
         parent: None,
         ends: None,
-        data: serde_json::Map::new(),
+        data: name.map(|name| ("name".to_owned(), name.into())).into_iter().collect(),
     })
 }
 
-fn rows_of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<(&'a str, String)> {
+pub(crate) fn rows_of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<(&'a str, String)> {
     items.into_iter().filter_map(|item| Some((item.id.as_str(), serde_json::to_string(item).ok()?))).collect()
 }
 
 /// Names an app as its spaces know it: what asks under the same id from another executable is another app.
-fn app_of(grant: &Grant) -> String {
+pub(crate) fn app_of(grant: &Grant) -> String {
     let name = Grant::alias_name(grant.kind, &grant.client_id);
     match &grant.row.process {
         Some(process) => format!("{name} {process}"),
@@ -382,9 +421,9 @@ fn view(row: &SpaceRow, default: bool) -> Result<SpaceView, WalletError> {
 }
 
 /// A document in memory.
-struct Held {
+pub(crate) struct Held {
     space: SpaceId,
-    document: Document,
+    pub(crate) document: Document,
     /// Changes since it was saved as a whole.
     changes: usize,
     /// Not in the store yet.
@@ -395,10 +434,11 @@ struct Held {
 /// The spaces of an open wallet.
 #[derive(Default)]
 pub(crate) struct Spaces {
-    rows: BTreeMap<SpaceId, SpaceRow>,
-    apps: Vec<SpaceAppRow>,
+    pub(crate) rows: BTreeMap<SpaceId, SpaceRow>,
+    pub(crate) apps: Vec<SpaceAppRow>,
     indexes: BTreeMap<SpaceId, MemoryIndex>,
     documents: BTreeMap<DocumentId, Held>,
+    feeds: BTreeMap<SpaceId, OwnFeed>,
     turn: u64,
 }
 
@@ -413,13 +453,27 @@ impl Spaces {
         Ok(Self { rows, apps: store.space_apps()?, ..Self::default() })
     }
 
-    fn sees(&self, app: &str, space: SpaceId) -> bool {
+    pub(crate) fn sees(&self, app: &str, space: SpaceId) -> bool {
         let space = space.to_string();
         self.apps.iter().any(|row| row.app == app && row.space == space)
     }
 
+    /// What this device says in a space.
+    fn feed(&mut self, store: &Store, keys: &Keys, space: SpaceId) -> Result<&OwnFeed, WalletError> {
+        if !self.feeds.contains_key(&space) {
+            let row = self.rows.get(&space).ok_or(NO_SPACE)?;
+            let key = SpaceKey::from_bytes(&row.key)
+                .map_err(|error| WalletError::Damaged { what: error.to_string() })?;
+            self.feeds.insert(space, OwnFeed::load(store, keys, &key, &row.id)?);
+        }
+        self.feeds.get(&space).ok_or(NO_SPACE)
+    }
+
     /// The items of a space.
-    fn index(&mut self, store: &Store, space: SpaceId) -> Result<&MemoryIndex, WalletError> {
+    pub(crate) fn index(&mut self, store: &Store, space: SpaceId) -> Result<&MemoryIndex, WalletError> {
+        if !self.rows.contains_key(&space) {
+            return Err(NO_SPACE);
+        }
         if let std::collections::btree_map::Entry::Vacant(place) = self.indexes.entry(space) {
             let damaged = |_| WalletError::Damaged { what: "an item cannot be read".into() };
             let mut items: BTreeMap<DocumentId, Vec<Item>> = BTreeMap::new();
@@ -438,7 +492,7 @@ impl Spaces {
     }
 
     /// A document of a space, in memory.
-    fn hold(
+    pub(crate) fn hold(
         &mut self,
         store: &Store,
         space: SpaceId,
@@ -481,9 +535,18 @@ impl Spaces {
     }
 
     /// Drops what is in memory of a space; it is read anew.
-    fn forget(&mut self, space: SpaceId) {
+    pub(crate) fn forget(&mut self, space: SpaceId) {
         self.indexes.remove(&space);
+        self.feeds.remove(&space);
         self.documents.retain(|_, held| held.space != space);
+    }
+
+    /// Drops a space that is not in the store any more.
+    pub(crate) fn drop_space(&mut self, space: SpaceId) {
+        self.forget(space);
+        self.rows.remove(&space);
+        let space = space.to_string();
+        self.apps.retain(|row| row.space != space);
     }
 
     /// Makes room, the longest unused first.

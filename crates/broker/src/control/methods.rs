@@ -64,6 +64,10 @@ pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Rep
         }
         "identity.phrase.forget" => done(wallet.forget_phrase(presence(text)?).await),
         "audit" => audit(wallet, params(text)?).await,
+        method if method.starts_with("spaces.") || method.starts_with("items.") => {
+            super::collection::call(wallet, method, text).await
+        }
+        "doctor" => Ok(json!(wallet.doctor(params::<Doctor>(text)?.rebuild).await?)),
         "settings.get" => Ok(json!(wallet.snapshot().settings)),
         "settings.set" => set_settings(wallet, text).await,
         "shutdown" => {
@@ -74,8 +78,14 @@ pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Rep
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Doctor {
+    rebuild: bool,
+}
+
 /// Reads the params straight out of the line, so that no copy of a secret is left behind.
-fn params<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
+pub(super) fn params<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError> {
     #[derive(Deserialize)]
     struct Body<T> {
         params: Option<T>,
@@ -92,7 +102,7 @@ pub(super) fn bad(message: impl Into<String>) -> ControlError {
     ControlError::new("control.bad_params", message)
 }
 
-fn done(result: Result<(), WalletError>) -> Answer {
+pub(super) fn done(result: Result<(), WalletError>) -> Answer {
     result?;
     Ok(Value::Null)
 }

@@ -10,6 +10,7 @@
 //! The attack that remains: whoever runs as this user may do what the user may do.
 
 mod client;
+mod collection;
 #[cfg(unix)]
 mod methods;
 #[cfg(unix)]

@@ -3,10 +3,13 @@
 mod apps;
 mod audit;
 mod daemon;
+mod doctor;
 mod found;
 mod identity;
+mod items;
 mod lock;
 mod requests;
+mod spaces;
 mod status;
 
 use std::future::Future;
@@ -36,6 +39,9 @@ pub(crate) fn carry_out(args: Args, out: &Out) -> Result<(), Failure> {
         Command::Requests(requests) => wait(requests::run(&profile, requests, out)),
         Command::Apps(apps) => wait(apps::run(&profile, apps, out)),
         Command::Identity(identity) => wait(identity::run(&profile, identity, out)),
+        Command::Spaces(spaces) => wait(spaces::run(&profile, spaces, out)),
+        Command::Items(items) => wait(items::run(&profile, items, out)),
+        Command::Doctor { rebuild } => wait(doctor::run(&profile, rebuild, out)),
         Command::Audit(audit) => wait(audit::run(&profile, &audit, out)),
         Command::Completions { .. } => Ok(()),
     }

@@ -138,6 +138,28 @@ pub(crate) fn short(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
+/// Bytes in units that people read.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1_000 {
+        return format!("{bytes} bytes");
+    }
+    let mut tenths = bytes / 100;
+    let mut unit = UNITS.iter();
+    let mut name = unit.next().copied().unwrap_or_default();
+    for larger in unit {
+        if tenths < 10_000 {
+            break;
+        }
+        (tenths, name) = (tenths / 1_000, larger);
+    }
+    if tenths < 100 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", tenths / 10)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +170,12 @@ mod tests {
         let name = plain("Mail\u{1b}[2J\u{202e}\u{7}\rHALO");
         assert!(!name.contains(['\u{1b}', '\u{202e}', '\u{7}', '\r']), "{name:?}");
         assert!(name.starts_with("Mail"), "what can be read stays");
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let shown = [0, 999, 1_000, 1_234, 99_949, 1_000_000, 7_654_321_000].map(size);
+        assert_eq!(shown, ["0 bytes", "999 bytes", "1.0 kB", "1.2 kB", "99 kB", "1.0 MB", "7.6 GB"]);
     }
 
     #[test]

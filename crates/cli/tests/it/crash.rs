@@ -3,7 +3,7 @@
 //! `HALO_CRASH_ROUNDS` says how often (default: a slice of a few seconds; `cargo xtask soak` does 200), and
 //! `HALO_CRASH_SEED` repeats a run.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,10 +40,10 @@ impl Moments {
     }
 }
 
-/// A quarter of the rounds for each of the four.
+/// A fifth of the rounds for each of the five; creating, approving, revoking, changing the passphrase, writing.
 fn rounds() -> u32 {
     let all = std::env::var("HALO_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    all.unwrap_or(SLICE).div_ceil(4)
+    all.unwrap_or(SLICE).div_ceil(5)
 }
 
 /// The profile opens, its log is unbroken, and credentials and log tell the same story.
@@ -191,4 +191,65 @@ fn changing_the_passphrase_dies_at_any_point_and_one_of_the_two_opens() {
         consistent(&world);
     }
     println!("passphrase: the old one opened {old} times, the new one {new} times");
+}
+
+// threat: 32
+#[test]
+fn writing_dies_at_any_point_and_every_acknowledged_item_is_there() {
+    let world = World::new();
+    world.init();
+    let space = {
+        let _daemon = world.daemon();
+        world.json(&["spaces", "create", "--name", "Load"])["id"].as_str().unwrap().to_owned()
+    };
+    let mut moments = Moments::new("write");
+    let mut acknowledged = Vec::new();
+    for round in 0..rounds() {
+        let mut daemon = world.daemon();
+        let writer = {
+            let (socket, space) = (world.control_socket(), space.clone());
+            std::thread::spawn(move || write_until_the_end(&socket, &space, round))
+        };
+        std::thread::sleep(moments.within(Duration::from_millis(250)));
+        daemon.kill();
+        acknowledged.extend(writer.join().unwrap());
+        let _daemon = world.daemon();
+        let report = world.json(&["doctor"]);
+        assert_eq!(report["problems"], serde_json::json!([]), "{report}");
+        let items = world.json(&["items", "list", "--space", &space]);
+        let there: std::collections::BTreeMap<&str, &Value> = items
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| (item["id"].as_str().unwrap(), &item["data"]))
+            .collect();
+        for (id, title) in &acknowledged {
+            assert_eq!(
+                there.get(id.as_str()).map(|data| &data["title"]),
+                Some(title),
+                "{id} was acknowledged"
+            );
+        }
+    }
+    println!("write: {} items were acknowledged", acknowledged.len());
+}
+
+/// Adds items as fast as they are acknowledged, until nobody answers; returns those that were.
+fn write_until_the_end(socket: &std::path::Path, space: &str, round: u32) -> Vec<(String, Value)> {
+    let mut acknowledged = Vec::new();
+    let Ok(stream) = std::os::unix::net::UnixStream::connect(socket) else { return acknowledged };
+    let mut answers = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
+    for number in 0.. {
+        let title = Value::from(format!("{round}.{number}"));
+        let params =
+            serde_json::json!({"space": space, "type": "example.org/type/Task", "data": {"title": title}});
+        let line = serde_json::json!({"id": number, "method": "items.put", "params": params});
+        if writeln!(&stream, "{line}").is_err() {
+            break;
+        }
+        let Some(Ok(answer)) = answers.next() else { break };
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        acknowledged.push((answer["result"]["id"].as_str().unwrap().to_owned(), title));
+    }
+    acknowledged
 }

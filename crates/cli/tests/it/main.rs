@@ -14,4 +14,5 @@ mod crash;
 mod daemon;
 mod requests;
 mod secrets;
+mod spaces;
 mod world;

@@ -53,6 +53,23 @@ impl World {
         command
     }
 
+    /// Where the daemon of this profile listens for commands.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        let mut left = vec![self.dir.path().join("run")];
+        while let Some(dir) = left.pop() {
+            for entry in dir.read_dir().unwrap() {
+                let path = entry.unwrap().path();
+                if path.ends_with("control.sock") {
+                    return path;
+                }
+                if path.is_dir() {
+                    left.push(path);
+                }
+            }
+        }
+        panic!("no control socket");
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran(self.halo(args).output().unwrap())

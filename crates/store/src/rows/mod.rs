@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 mod credential;
+pub(crate) mod feed;
 pub(crate) mod grant;
 mod mute;
 pub(crate) mod refresh;

@@ -191,6 +191,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Hides a space from an app.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn remove_space_app(&mut self, app: &str, space: &str) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("DELETE FROM space_app WHERE app = ?1 AND space = ?2")?
+            .execute([app, space])?;
+        Ok(())
+    }
+
     /// Keeps the whole of a document, in place of what was saved and changed before.
     ///
     /// # Errors

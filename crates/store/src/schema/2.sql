@@ -32,6 +32,33 @@ CREATE TABLE document_change (
 ) STRICT;
 CREATE INDEX document_change_document ON document_change (document);
 
+-- Who may read what: epochs carry the content key, sealed to each device.
+CREATE TABLE epoch (
+    id     BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 32),
+    space  TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    bytes  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX epoch_space ON epoch (space, number);
+
+-- What devices said in a space, as signed chains of sealed blocks. Written in the transaction of the changes they carry.
+CREATE TABLE feed (
+    key    BLOB NOT NULL PRIMARY KEY CHECK (length(key) = 32),
+    space  TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    length INTEGER NOT NULL,
+    head   BLOB NOT NULL CHECK (length(head) = 32),
+    forked INTEGER NOT NULL CHECK (forked IN (0, 1))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX feed_space ON feed (space);
+CREATE TABLE block (
+    feed      BLOB NOT NULL REFERENCES feed (key) ON DELETE CASCADE,
+    sequence  INTEGER NOT NULL,
+    header    BLOB NOT NULL CHECK (length(header) = 136),
+    sealed    BLOB NOT NULL,
+    signature BLOB CHECK (length(signature) = 64),
+    PRIMARY KEY (feed, sequence)
+) STRICT;
+
 -- What queries look at; written in the transaction of the change that caused it, and can be made anew from the documents.
 CREATE TABLE item (
     space    TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,

@@ -1,7 +1,7 @@
 //! What apps keep: each sees its own, half an update is none, and what was acknowledged is there after a restart.
 
 use halo_echo::{Document, ItemKind, NewItem, Pen};
-use halo_wallet::{DocumentId, GrantId, Query, Scope, SpaceView, Wallet, WalletError};
+use halo_wallet::{DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet, WalletError};
 
 use crate::world::{OTHER_PAGE, PAGE, World, signed_in, yes};
 
@@ -162,4 +162,85 @@ async fn a_locked_wallet_serves_nothing_and_a_revoked_app_finds_its_data_when_it
     let again = app(&wallet, PAGE, &WRITE).await;
     assert_eq!(found(&wallet, &again).await, ["A"]);
     assert_eq!(wallet.spaces(&again).await.unwrap()[0].id, space.id);
+}
+
+fn fields(json: &serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
+    json.as_object().unwrap().clone()
+}
+
+#[tokio::test]
+async fn the_owner_makes_names_shares_and_deletes_spaces() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &READ).await;
+    let space = wallet.add_space(" Household ".into()).await.unwrap();
+    assert_eq!(space.name.as_deref(), Some("Household"));
+    let id: SpaceId = space.id.parse().unwrap();
+    assert!(wallet.spaces(&grant).await.unwrap().is_empty(), "nobody sees it yet");
+    assert!(matches!(wallet.add_space("  ".into()).await, Err(WalletError::BadInput { .. })));
+
+    wallet.share_space(id, &grant).await.unwrap();
+    assert_eq!(wallet.spaces(&grant).await.unwrap()[0].id, id);
+    wallet.rename_space(id, "Home".into()).await.unwrap();
+    wallet.close().await;
+    let wallet = world.open().await;
+    let all = wallet.all_spaces().await.unwrap();
+    assert_eq!((all[0].name.as_deref(), all[0].items), (Some("Home"), 0));
+    assert_eq!(all[0].apps[0].grant, Some(grant.clone()));
+    assert!(!all[0].apps[0].made);
+
+    wallet.unshare_space(id, all[0].apps[0].app.clone()).await.unwrap();
+    assert!(wallet.spaces(&grant).await.unwrap().is_empty());
+    let default = wallet.default_space(&grant).await.unwrap();
+    let all = wallet.all_spaces().await.unwrap();
+    let app = all.iter().find(|space| space.id == default.id.to_string()).unwrap().apps[0].app.clone();
+    assert!(wallet.unshare_space(default.id, app).await.is_err(), "an app has a space of its own");
+    wallet.delete_space(id).await.unwrap();
+    assert!(wallet.items(id, tasks()).await.is_err());
+    wallet.close().await;
+    assert_eq!(world.open().await.all_spaces().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &WRITE).await;
+    let space = wallet.create_space(&grant).await.unwrap();
+    let put = |id: Option<String>, kind: Option<&str>, data: serde_json::Value| PutItem {
+        id,
+        r#type: kind.map(str::to_owned),
+        data: fields(&data),
+    };
+    let item = wallet
+        .put_item(
+            space.id,
+            put(None, Some("example.org/type/Task:0.1.0"), serde_json::json!({"title": "Milk"})),
+        )
+        .await
+        .unwrap();
+    assert_eq!(found(&wallet, &grant).await, std::slice::from_ref(&item.id));
+    let edited = wallet
+        .put_item(
+            space.id,
+            put(Some(item.id.clone()), None, serde_json::json!({"title": "Oat milk", "n": 2})),
+        )
+        .await
+        .unwrap();
+    assert_eq!(edited.data, serde_json::json!({"title": "Oat milk", "n": 2}));
+    wallet.set_item_deleted(space.id, item.id.clone(), true).await.unwrap();
+    assert!(found(&wallet, &grant).await.is_empty());
+    wallet.set_item_deleted(space.id, item.id.clone(), false).await.unwrap();
+    assert_eq!(found(&wallet, &grant).await, std::slice::from_ref(&item.id));
+    assert!(wallet.put_item(space.id, put(None, None, serde_json::json!({}))).await.is_err(), "no type");
+    assert!(wallet.set_item_deleted(space.id, "nobody".into(), true).await.is_err());
+
+    wallet.close().await;
+    let wallet = world.open().await;
+    let again = wallet.item(space.id, item.id).await.unwrap();
+    assert_eq!(again.data, edited.data);
+    let report = wallet.doctor(false).await.unwrap();
+    assert!(report.problems.is_empty(), "{report:?}");
+    // The directory, the item with its link, an edit, a deletion, a restoration.
+    assert_eq!((report.spaces, report.blocks, report.documents, report.items), (1, 5, 2, 1));
 }

@@ -1,0 +1,110 @@
+//! `halo spaces`: what apps keep here.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::args::Spaces;
+use crate::connect::{ask, connect, full_id};
+use crate::error::Failure;
+use crate::show::{Out, Page, short, size, text};
+
+pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<(), Failure> {
+    let mut client = connect(profile).await?;
+    match command {
+        Spaces::List => {
+            let spaces = ask(&mut client, "spaces.list").await?;
+            out.answer(&spaces, |page| list(page, &spaces));
+        }
+        Spaces::Create { name } => {
+            let space = client.call("spaces.create", json!({"name": name})).await?;
+            out.answer(&space, |page| {
+                format!("Made {}, {}.", page.strong(&text(&space, "name")), text(&space, "id"))
+            });
+        }
+        Spaces::Rename { id, name } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            client.call("spaces.rename", json!({"id": id, "name": name})).await?;
+            out.answer(&json!({"renamed": id}), |_| "Renamed.".to_owned());
+        }
+        Spaces::Share { id, app } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            let grant = full_id(&mut client, "apps.list", &app).await?;
+            client.call("spaces.share", json!({"id": id, "grant": grant})).await?;
+            out.answer(&json!({"shared": id}), |_| "The app sees the space now.".to_owned());
+        }
+        Spaces::Unshare { id, app } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            let grant = full_id(&mut client, "apps.list", &app).await?;
+            let spaces = ask(&mut client, "spaces.list").await?;
+            let app = app_in(&spaces, &id, &grant);
+            let app = app.ok_or_else(|| Failure::new("cli.not_found", "that app does not see this space"))?;
+            client.call("spaces.unshare", json!({"id": id, "app": app})).await?;
+            out.answer(&json!({"unshared": id}), |_| "The app does not see the space any more.".to_owned());
+        }
+        Spaces::Leave { id, yes } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            if !yes && !sure(&id)? {
+                return Err(Failure::new("cli.declined", "nothing was deleted; --yes does not ask"));
+            }
+            client.call("spaces.delete", json!({"id": id})).await?;
+            out.answer(&json!({"left": id}), |_| "You left the space; it is deleted.".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// How a space names the app of a grant.
+fn app_in(spaces: &Value, id: &str, grant: &str) -> Option<String> {
+    let space = spaces.as_array()?.iter().find(|space| text(space, "id") == id)?;
+    let app = space.get("apps")?.as_array()?.iter().find(|app| text(app, "grant") == grant)?;
+    Some(text(app, "app"))
+}
+
+/// Asks at a terminal; elsewhere the answer is no.
+fn sure(id: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let broken = |error| Failure::io("the answer could not be read", &error);
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "Delete {id} with everything in it, for good? [y/N] ").map_err(broken)?;
+    stderr.flush().map_err(broken)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(broken)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn list(page: &Page<'_>, spaces: &Value) -> String {
+    let spaces = spaces.as_array().map(Vec::as_slice).unwrap_or_default();
+    if spaces.is_empty() {
+        return "There is no space yet. Apps make them, and so does `halo spaces create --name NAME`."
+            .to_owned();
+    }
+    let lines = spaces.iter().map(|space| {
+        let name =
+            Some(text(space, "name")).filter(|name| !name.is_empty()).unwrap_or_else(|| "(no name)".into());
+        let apps: Vec<String> = space
+            .get("apps")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|app| text(app, "app").split_once(':').map(|(_, name)| name.to_owned()).unwrap_or_default())
+            .collect();
+        let seen = if apps.is_empty() {
+            "no app sees it".to_owned()
+        } else {
+            format!("seen by {}", apps.join(", "))
+        };
+        let items = space.get("items").and_then(Value::as_u64).unwrap_or_default();
+        let counted = if items == 1 { "1 item".to_owned() } else { format!("{items} items") };
+        let bytes = size(space.get("bytes").and_then(Value::as_u64).unwrap_or_default());
+        format!(
+            "{}  {}  {counted}, {bytes}; {seen}",
+            page.faint(&short(&text(space, "id"))),
+            page.strong(&name)
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}

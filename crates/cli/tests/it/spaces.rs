@@ -1,0 +1,72 @@
+//! Spaces and items in a terminal.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn titles(items: &Value) -> Vec<&str> {
+    items.as_array().unwrap().iter().filter_map(|item| item["data"]["title"].as_str()).collect()
+}
+
+#[test]
+fn items_are_put_found_changed_deleted_and_restored() {
+    let world = World::new();
+    world.init();
+    let _daemon = world.daemon();
+    assert_eq!(world.json(&["spaces", "list"]), json!([]));
+    let space = world.json(&["spaces", "create", "--name", "Household"])["id"].as_str().unwrap().to_owned();
+    // The beginning of a name is enough.
+    let here = ["--space", &space[..6]];
+    let put = |data: &str, kind: &[&str]| world.json(&[&["items", "put", data], &here[..], kind].concat());
+    let milk = put(r#"{"title":"Milk","n":1}"#, &["--type", "example.org/type/Task:0.1.0"]);
+    put(r#"{"title":"Bread and butter","n":2}"#, &["--type", "example.org/type/Task:0.1.0"]);
+    let id = milk["id"].as_str().unwrap();
+    let query = |how: &[&str]| world.json(&[&["items", "query"], &here[..], how].concat());
+    assert_eq!(titles(&query(&["--text", "butter"])), ["Bread and butter"]);
+    assert_eq!(titles(&query(&["--where", "n=1", "--type", "example.org/type/Task"])), ["Milk"]);
+    let ast = r#"{"type":"select","filter":{"type":"object","typename":null,
+        "props":{"n":{"type":"compare","operator":"gt","value":1}}}}"#;
+    assert_eq!(titles(&query(&[ast])), ["Bread and butter"]);
+
+    put(r#"{"title":"Oat milk"}"#, &["--id", id]);
+    assert_eq!(
+        world.json(&[&["items", "get", id], &here[..]].concat())["data"],
+        json!({"title": "Oat milk"})
+    );
+    world.json(&[&["items", "delete", id], &here[..]].concat());
+    assert_eq!(titles(&world.json(&[&["items", "list"], &here[..]].concat())), ["Bread and butter"]);
+    assert_eq!(titles(&query(&["--deleted"])), ["Oat milk"]);
+    world.json(&[&["items", "restore", id], &here[..]].concat());
+    assert_eq!(world.json(&["spaces", "list"])[0]["items"], 2);
+
+    let report = world.json(&["doctor"]);
+    assert_eq!((&report["problems"], &report["blocks"]), (&json!([]), &json!(6)));
+    assert_eq!(world.run(&["spaces", "leave", &space]).status(), 4, "it asks first, and nobody answers");
+    world.json(&["spaces", "leave", &space, "--yes"]);
+    assert_eq!(world.json(&["spaces", "list"]), json!([]));
+}
+
+#[test]
+fn what_makes_no_sense_is_said_and_changes_nothing() {
+    let world = World::new();
+    world.init();
+    let _daemon = world.daemon();
+    let space = world.json(&["spaces", "create", "--name", "Household"])["id"].as_str().unwrap().to_owned();
+    let here = ["--space", space.as_str()];
+    for (args, status) in [
+        (vec!["items", "put", "no json", "--type", "a"], 2),
+        (vec!["items", "put", "[1]", "--type", "a"], 2),
+        (vec!["items", "put", "{}"], 2),
+        (vec!["items", "put", "{}", "--id", "nobody"], 5),
+        (vec!["items", "get", "nobody"], 5),
+        (vec!["items", "query", "{}"], 2),
+        (vec!["items", "query", "--where", "title"], 2),
+        (vec!["items", "query", r#"{"type":"select"}"#], 2),
+    ] {
+        let ran = world.run(&[args.as_slice(), &here].concat());
+        assert_eq!(ran.status(), status, "{args:?}: {}", ran.stderr());
+    }
+    assert_eq!(world.run(&["items", "list", "--space", "elsewhere"]).status(), 2);
+    assert_eq!(world.run(&["spaces", "create", "--name", "  "]).status(), 2);
+    assert_eq!(world.json(&["spaces", "list"]).as_array().unwrap().len(), 1);
+}

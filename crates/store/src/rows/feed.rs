@@ -1,0 +1,158 @@
+//! Feeds, their blocks, and the epochs that seal them. What they say is for others to know.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::error::StoreError;
+use crate::store::{Store, Tx};
+
+/// A feed, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRow {
+    /// Whose it is.
+    pub key: [u8; 32],
+    /// How many blocks it has.
+    pub length: u64,
+    /// Name of the last block.
+    pub head: [u8; 32],
+    /// Its device was caught saying two things at one number.
+    pub forked: bool,
+}
+
+/// A block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Its number.
+    pub sequence: u64,
+    /// Its header, encoded.
+    pub header: Vec<u8>,
+    /// Its payload, sealed.
+    pub sealed: Vec<u8>,
+    /// The feed's signature over this block as its head, where one was made.
+    pub signature: Option<[u8; 64]>,
+}
+
+impl Store {
+    /// The epochs of a space, the first one first.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn epochs(&self, space: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut query = self
+            .connection()
+            .prepare_cached("SELECT bytes FROM epoch WHERE space = ?1 ORDER BY number, id")?;
+        let rows = query.query_map([space], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The feeds of a space, by key.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn feeds(&self, space: &str) -> Result<Vec<FeedRow>, StoreError> {
+        let mut query = self
+            .connection()
+            .prepare_cached("SELECT key, length, head, forked FROM feed WHERE space = ?1 ORDER BY key")?;
+        let rows = query.query_map([space], |row| {
+            Ok(FeedRow {
+                key: row.get(0)?,
+                length: count(row.get(1)?),
+                head: row.get(2)?,
+                forked: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// At most `most` blocks of a feed, from a number on.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn blocks(&self, feed: &[u8; 32], from: u64, most: usize) -> Result<Vec<BlockRow>, StoreError> {
+        let mut query = self.connection().prepare_cached(
+            "SELECT sequence, header, sealed, signature FROM block WHERE feed = ?1 AND sequence >= ?2
+             ORDER BY sequence LIMIT ?3",
+        )?;
+        let rows = query.query_map(params![feed, number(from), number(most as u64)], |row| {
+            Ok(BlockRow {
+                sequence: count(row.get(0)?),
+                header: row.get(1)?,
+                sealed: row.get(2)?,
+                signature: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// One block of a feed.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn header(&self, feed: &[u8; 32], sequence: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut query =
+            self.connection().prepare_cached("SELECT header FROM block WHERE feed = ?1 AND sequence = ?2")?;
+        Ok(query.query_row(params![feed, number(sequence)], |row| row.get(0)).optional()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps an epoch; one that is there already stays.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn add_epoch(
+        &mut self,
+        space: &str,
+        id: &[u8; 32],
+        number_of: u64,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO epoch (id, space, number, bytes) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![id, space, number(number_of), bytes])?;
+        Ok(())
+    }
+
+    /// Notes how far a feed has come.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn put_feed(&mut self, space: &str, feed: &FeedRow) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO feed (key, space, length, head, forked) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (key) DO UPDATE
+                    SET length = excluded.length, head = excluded.head, forked = excluded.forked",
+            )?
+            .execute(params![feed.key, space, number(feed.length), feed.head, feed.forked])?;
+        Ok(())
+    }
+
+    /// Adds a block to a feed.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if there is one of that number; [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn add_block(&mut self, feed: &[u8; 32], block: &BlockRow) -> Result<(), StoreError> {
+        let added = self
+            .connection()
+            .prepare_cached(
+                "INSERT INTO block (feed, sequence, header, sealed, signature) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![feed, number(block.sequence), block.header, block.sealed, block.signature])?;
+        if added == 0 {
+            return Err(StoreError::Refused { what: "there is a block of that number" });
+        }
+        Ok(())
+    }
+}
+
+/// SQLite counts to 2^63, which no feed reaches.
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn count(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}

@@ -1,0 +1,274 @@
+//! `halo doctor`: everything that is kept, checked against everything else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use halo_echo::{Document, DocumentId, Item, MemoryIndex, SpaceId};
+use halo_protocol::epoch::Epoch;
+use halo_protocol::feed::BlockHeader;
+use serde::{Deserialize, Serialize};
+
+use crate::error::WalletError;
+use crate::feeds::{checked, opened};
+use crate::handle::Wallet;
+use crate::open::Open;
+use crate::spaces::rows_of;
+
+/// Blocks that are read at once.
+const STEP: usize = 1_000;
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorReport {
+    /// Spaces.
+    pub spaces: usize,
+    /// Blocks, each with its place in the chain and its seal.
+    pub blocks: u64,
+    /// Documents.
+    pub documents: usize,
+    /// Items.
+    pub items: usize,
+    /// What is wrong, in sentences.
+    pub problems: Vec<String>,
+    /// Documents whose items were written anew.
+    pub rebuilt: usize,
+}
+
+impl Wallet {
+    /// Checks the database page by page, the activity log, the chains and seals of all blocks, that every change in a
+    /// block is in its document, and that the indexes say what the documents say. With `rebuild`, indexes that do not
+    /// are made anew; nothing else is ever changed. Takes about a second for 10,000 items.
+    ///
+    /// # Errors
+    /// [`WalletError::Locked`]; what is wrong with the data is in the report.
+    pub async fn doctor(&self, rebuild: bool) -> Result<DoctorReport, WalletError> {
+        self.try_job(move |engine| {
+            let open = engine.unlocked()?;
+            let mut report = DoctorReport::default();
+            if let Err(error) = open.store.verify() {
+                report.problems.push(format!("the database: {error}"));
+            }
+            let ids: Vec<SpaceId> = open.spaces.rows.keys().copied().collect();
+            for id in ids {
+                report.spaces += 1;
+                if let Err(error) = open.examine(id, rebuild, &mut report) {
+                    report.problems.push(format!("space {id}: {error}"));
+                }
+            }
+            Ok(report)
+        })
+        .await
+    }
+}
+
+impl Open {
+    fn examine(&mut self, id: SpaceId, rebuild: bool, report: &mut DoctorReport) -> Result<(), WalletError> {
+        let space = id.to_string();
+        let mut documents: BTreeMap<DocumentId, Document> = BTreeMap::new();
+        for bytes in self.store.documents(&space)? {
+            report.documents += 1;
+            let document = DocumentId::from_bytes(&bytes)?;
+            match self.read(&bytes) {
+                Ok(read) => drop(documents.insert(document, read)),
+                Err(error) => report.problems.push(format!("document {document} of space {id}: {error}")),
+            }
+        }
+        self.examine_feeds(&space, &mut documents, report)?;
+        self.examine_items(&space, &documents, rebuild, report)
+    }
+
+    /// A document as the store has it, whatever is in memory.
+    fn read(&self, id: &[u8; 16]) -> Result<Document, WalletError> {
+        let mut parts = self.store.document(id)?.into_iter();
+        let mut document = Document::load(&parts.next().unwrap_or_default())?;
+        for part in parts {
+            document.apply(&part)?;
+        }
+        Ok(document)
+    }
+
+    fn examine_feeds(
+        &self,
+        space: &str,
+        documents: &mut BTreeMap<DocumentId, Document>,
+        report: &mut DoctorReport,
+    ) -> Result<(), WalletError> {
+        let epochs: Vec<Epoch> =
+            self.store.epochs(space)?.iter().filter_map(|bytes| Epoch::decode(bytes).ok()).collect();
+        let mut missing: BTreeSet<DocumentId> = BTreeSet::new();
+        for feed in self.store.feeds(space)? {
+            if let Err(problem) = checked(&self.store, &feed) {
+                report.problems.push(format!("a feed of space {space}: {problem}"));
+                continue;
+            }
+            let mut next = 0;
+            while next < feed.length {
+                for row in self.store.blocks(&feed.key, next, STEP)? {
+                    report.blocks += 1;
+                    next = row.sequence + 1;
+                    let Ok(header) = BlockHeader::decode(&row.header) else { continue };
+                    match opened(&self.keys, &epochs, &header, &row.sealed) {
+                        Ok(payload) => {
+                            for change in payload.changes {
+                                let id = DocumentId::from_bytes(&change.document)?;
+                                let there = documents.get_mut(&id).is_some_and(|document| {
+                                    document.apply(&change.bytes).is_ok_and(|it| it.known)
+                                });
+                                if !there {
+                                    missing.insert(id);
+                                }
+                            }
+                        }
+                        Err(error) => {
+                            report.problems.push(format!("block {} of space {space}: {error}", row.sequence));
+                        }
+                    }
+                }
+            }
+        }
+        for id in missing {
+            report.problems.push(format!("document {id} of space {space} lacks changes that its feed has"));
+        }
+        Ok(())
+    }
+
+    fn examine_items(
+        &mut self,
+        space: &str,
+        documents: &BTreeMap<DocumentId, Document>,
+        rebuild: bool,
+        report: &mut DoctorReport,
+    ) -> Result<(), WalletError> {
+        let mut kept: BTreeMap<DocumentId, BTreeMap<String, String>> = BTreeMap::new();
+        for row in self.store.items(space)? {
+            report.items += 1;
+            kept.entry(DocumentId::from_bytes(&row.document)?).or_default().insert(row.id, row.json);
+        }
+        let mut index = MemoryIndex::default();
+        for (id, document) in documents {
+            index.replace(*id, Item::all_in(*id, &document.objects()));
+        }
+        let mut wrong = Vec::new();
+        for id in documents.keys() {
+            let rows = rows_of(index.in_document(id));
+            let wanted: BTreeMap<String, String> =
+                rows.iter().map(|(id, json)| ((*id).to_owned(), json.clone())).collect();
+            if kept.remove(id).unwrap_or_default() != wanted {
+                wrong.push(*id);
+            }
+        }
+        for id in &wrong {
+            if rebuild {
+                let rows = rows_of(index.in_document(id));
+                self.store.write(|tx| tx.put_items(space, id.as_bytes(), &rows))?;
+                report.rebuilt += 1;
+            } else {
+                report
+                    .problems
+                    .push(format!("the index of document {id} of space {space} is not what is in it"));
+            }
+        }
+        if report.rebuilt > 0 {
+            self.spaces.forget(space.parse()?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use halo_keystore::{KeychainChoice, MemoryKeychain};
+    use halo_store::FeedRow;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{CreateIdentity, KdfTarget, PutItem, WalletConfig};
+
+    /// A wallet with one item in one space.
+    async fn wallet(dir: &std::path::Path) -> (Wallet, SpaceId) {
+        let wallet = Wallet::open(WalletConfig {
+            profile: dir.join("profile"),
+            keychain: Arc::new(MemoryKeychain::default()),
+            program: "test".into(),
+            kdf_target: KdfTarget::Floor,
+            watch_session: false,
+        })
+        .await
+        .unwrap();
+        let new = CreateIdentity { name: "Ada".into(), passphrase: None, keychain: KeychainChoice::Os };
+        wallet.create_identity(new).await.unwrap();
+        let space: SpaceId = wallet.add_space("Home".into()).await.unwrap().id.parse().unwrap();
+        let data = json!({"title": "Milk"}).as_object().unwrap().clone();
+        let put = PutItem { id: None, r#type: Some("example.org/type/Task".into()), data };
+        wallet.put_item(space, put).await.unwrap();
+        (wallet, space)
+    }
+
+    /// Changes the store behind the back of the wallet.
+    async fn behind_the_back(
+        wallet: &Wallet,
+        change: impl FnOnce(
+            &mut halo_store::Tx<'_>,
+            &str,
+            &FeedRow,
+            Vec<[u8; 16]>,
+        ) -> Result<(), halo_store::StoreError>
+        + Send
+        + 'static,
+        space: SpaceId,
+    ) {
+        wallet
+            .try_job(move |engine| {
+                let open = engine.unlocked()?;
+                let name = space.to_string();
+                let feed = open.store.feeds(&name)?.remove(0);
+                let documents = open.store.documents(&name)?;
+                Ok(open.store.write(|tx| change(tx, &name, &feed, documents))?)
+            })
+            .await
+            .unwrap();
+    }
+
+    // threat: 32
+    #[tokio::test]
+    async fn an_index_that_is_not_what_is_in_a_document_is_found_and_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wallet, space) = wallet(dir.path()).await;
+        assert_eq!(wallet.doctor(false).await.unwrap().problems, [] as [&str; 0]);
+        let damage = |tx: &mut halo_store::Tx<'_>, space: &str, _: &FeedRow, documents: Vec<[u8; 16]>| {
+            documents.iter().try_for_each(|id| tx.put_items(space, id, &[]))
+        };
+        behind_the_back(&wallet, damage, space).await;
+        let report = wallet.doctor(false).await.unwrap();
+        assert_eq!((report.problems.len(), report.items), (2, 0), "{report:?}");
+        assert_eq!(wallet.doctor(true).await.unwrap().rebuilt, 2);
+        let report = wallet.doctor(false).await.unwrap();
+        assert_eq!((report.problems.len(), report.items), (0, 2), "{report:?}");
+    }
+
+    // threat: 32
+    #[tokio::test]
+    async fn a_document_that_lost_a_change_and_a_feed_that_lost_a_block_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wallet, space) = wallet(dir.path()).await;
+        behind_the_back(
+            &wallet,
+            |tx, space, _, documents| {
+                documents.iter().try_for_each(|id| tx.save_document(space, id, &Document::empty().save()))
+            },
+            space,
+        )
+        .await;
+        let problems = wallet.doctor(true).await.unwrap().problems.join("\n");
+        assert!(problems.contains("lacks changes that its feed has"), "{problems}");
+        behind_the_back(
+            &wallet,
+            |tx, space, feed, _| tx.put_feed(space, &FeedRow { length: feed.length + 1, ..feed.clone() }),
+            space,
+        )
+        .await;
+        let problems = wallet.doctor(false).await.unwrap().problems.join("\n");
+        assert!(problems.contains("no signature covers block"), "{problems}");
+    }
+}
