@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use halo_wallet::{
-    ActivityView, AnsweredBy, Approval, CreateIdentity, Created, GrantId, KeychainChoice, KeychainView,
-    ProfileChange, RecoverIdentity, RequestId, Settings, Snapshot,
+    ActivityView, AnsweredBy, Approval, CreateIdentity, Created, GrantId, ItemVersion, ItemView,
+    KeychainChoice, KeychainView, ProfileChange, PutItem, Query, RecoverIdentity, RequestId, Settings,
+    Snapshot, SpaceDetails, SpaceId, WalletError,
 };
 use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, State};
@@ -51,6 +52,16 @@ commands![
     prompt_moved,
     revoke,
     activity,
+    spaces,
+    add_space,
+    rename_space,
+    share_space,
+    unshare_space,
+    delete_space,
+    items,
+    put_item,
+    set_item_deleted,
+    item_versions,
     quit,
     about,
 ];
@@ -226,6 +237,67 @@ async fn activity(
     app: Option<String>,
 ) -> Answer<Vec<ActivityView>> {
     Ok(session.wallet().await?.activity(before, limit, event, app).await?)
+}
+
+#[tauri::command]
+async fn spaces(session: State<'_, Session>) -> Answer<Vec<SpaceDetails>> {
+    Ok(session.wallet().await?.all_spaces().await?)
+}
+
+#[tauri::command]
+async fn add_space(session: State<'_, Session>, name: String) -> Answer<SpaceDetails> {
+    Ok(session.wallet().await?.add_space(name).await?)
+}
+
+#[tauri::command]
+async fn rename_space(session: State<'_, Session>, id: String, name: String) -> Answer<()> {
+    Ok(session.wallet().await?.rename_space(space(&id)?, name).await?)
+}
+
+#[tauri::command]
+async fn share_space(session: State<'_, Session>, id: String, grant: GrantId) -> Answer<()> {
+    Ok(session.wallet().await?.share_space(space(&id)?, &grant).await?)
+}
+
+#[tauri::command]
+async fn unshare_space(session: State<'_, Session>, id: String, app: String) -> Answer<()> {
+    Ok(session.wallet().await?.unshare_space(space(&id)?, app).await?)
+}
+
+#[tauri::command]
+async fn delete_space(session: State<'_, Session>, id: String) -> Answer<()> {
+    Ok(session.wallet().await?.delete_space(space(&id)?).await?)
+}
+
+/// What a query finds, in DXOS's form.
+#[tauri::command]
+async fn items(session: State<'_, Session>, id: String, query: serde_json::Value) -> Answer<Vec<ItemView>> {
+    let query = Query::parse(&query.to_string()).map_err(WalletError::from)?;
+    Ok(session.wallet().await?.items(space(&id)?, query).await?)
+}
+
+#[tauri::command]
+async fn put_item(session: State<'_, Session>, id: String, item: PutItem) -> Answer<ItemView> {
+    Ok(session.wallet().await?.put_item(space(&id)?, item).await?)
+}
+
+#[tauri::command]
+async fn set_item_deleted(
+    session: State<'_, Session>,
+    id: String,
+    item: String,
+    deleted: bool,
+) -> Answer<()> {
+    Ok(session.wallet().await?.set_item_deleted(space(&id)?, item, deleted).await?)
+}
+
+#[tauri::command]
+async fn item_versions(session: State<'_, Session>, id: String, item: String) -> Answer<Vec<ItemVersion>> {
+    Ok(session.wallet().await?.item_versions(space(&id)?, item).await?)
+}
+
+fn space(id: &str) -> Result<SpaceId, CommandError> {
+    id.parse().map_err(|error| WalletError::from(error).into())
 }
 
 #[tauri::command]

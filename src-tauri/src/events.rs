@@ -17,6 +17,9 @@ use crate::{notify, tray, windows};
 /// One frame of a 60 Hz screen.
 const FRAME: Duration = Duration::from_millis(16);
 
+/// How often screens about spaces look again while apps write.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Follows the wallet for as long as the app runs.
 pub(crate) fn pump(app: &AppHandle) {
     let following = app.clone();
@@ -54,12 +57,15 @@ async fn follow(app: &AppHandle, wallet: &Wallet) {
     show(app, &watch.snapshot);
     let mut shown = Instant::now();
     let mut stale = false;
+    let mut spaces_changed = false;
+    let mut spaces_told = Instant::now();
     loop {
         tokio::select! {
             event = watch.next() => {
                 let Some(event) = event else { return };
-                // Nothing that the snapshot shows.
-                if matches!(event, Event::Documents { .. }) {
+                // Nothing that the snapshot shows; screens about spaces look again.
+                if matches!(event, Event::Spaces | Event::Documents { .. }) {
+                    spaces_changed = true;
                     continue;
                 }
                 stale = true;
@@ -68,6 +74,10 @@ async fn follow(app: &AppHandle, wallet: &Wallet) {
                     (shown, stale) = (Instant::now(), false);
                 }
                 react(app, wallet, &event);
+            }
+            () = tokio::time::sleep_until(spaces_told + LOOK), if spaces_changed => {
+                let _ = app.emit("spaces", ());
+                (spaces_told, spaces_changed) = (Instant::now(), false);
             }
             () = tokio::time::sleep_until(shown + FRAME), if stale => {
                 show(app, &wallet.snapshot());

@@ -24,6 +24,12 @@ const main = [
   ['apps-empty', 'apps-empty', ['nav-apps']],
   ['apps', 'apps', ['nav-apps']],
   ['revoke', 'apps', ['nav-apps', 'app-revoke']],
+  ['spaces-empty', 'apps-empty', ['nav-spaces']],
+  ['spaces', 'apps', ['nav-spaces']],
+  ['space-new', 'apps', ['nav-spaces', 'space-new']],
+  ['space', 'apps', ['nav-spaces', 'space']],
+  ['space-item', 'apps', ['nav-spaces', 'space', 'item', 'item-history']],
+  ['space-leave', 'apps', ['nav-spaces', 'space', 'space-leave']],
   ['activity', 'activity', ['nav-activity']],
   ['activity-broken', 'activity-broken', ['nav-activity']],
   ['settings', 'settings', ['nav-settings']],
@@ -33,6 +39,7 @@ const main = [
 const prompts = [
   ['prompt-words', 'prompt-words'],
   ['prompt-compare', 'prompt-compare'],
+  ['prompt-spaces', 'prompt-spaces'],
   ['prompt-identity', 'prompt-identity'],
   ['prompt-impostor', 'prompt-impostor'],
 ];

@@ -19,6 +19,9 @@ pub const LARGEST_DOCUMENT: usize = 64 * 1024 * 1024;
 /// Deeper values are cut off where they are shown, which is nowhere near what apps write.
 const DEEPEST: usize = 64;
 
+/// Changes that are looked through for the versions of an item.
+const LONGEST_HISTORY: usize = 1_000;
+
 /// A document in memory.
 pub struct Document {
     inner: Automerge,
@@ -31,6 +34,19 @@ pub struct Document {
 pub struct Change {
     /// Nothing of it was new.
     pub known: bool,
+}
+
+/// A state that an item was in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// The change that brought it about, in hex.
+    pub change: String,
+    /// When, in seconds since the epoch, by the clock of whoever wrote it; 0 if they did not say.
+    pub seconds: i64,
+    /// It was deleted then.
+    pub deleted: bool,
+    /// Its properties then.
+    pub data: Value,
 }
 
 impl Document {
@@ -118,6 +134,32 @@ impl Document {
             return self.save();
         }
         self.inner.save_after(heads)
+    }
+
+    /// The states that an item was in, newest first, the present one included; equal ones that follow each other count
+    /// once, and at most `most` are given.
+    #[must_use]
+    pub fn versions(&self, item: &str, most: usize) -> Vec<Version> {
+        let mut versions: Vec<Version> = Vec::new();
+        let Ok(Some((_, objects))) = self.inner.get(ROOT, "objects") else { return versions };
+        let Ok(Some((_, object))) = self.inner.get(&objects, item) else { return versions };
+        for change in self.inner.get_changes(&[]).iter().rev().take(LONGEST_HISTORY) {
+            // Before the item was there, there is nothing to read.
+            let Ok(then) = ReadDoc::hydrate(&self.inner, &object, Some(&[change.hash()])) else { break };
+            let then = json(then, DEEPEST);
+            let Some(data) = then.get("data").cloned() else { break };
+            let deleted = then.pointer("/system/deleted").and_then(Value::as_bool).unwrap_or_default();
+            let version =
+                Version { change: change.hash().to_string(), seconds: change.timestamp(), deleted, data };
+            let full = versions.len() == most;
+            match versions.last_mut() {
+                // The same as later on: it has been so since the earlier change.
+                Some(last) if last.data == version.data && last.deleted == version.deleted => *last = version,
+                _ if full => break,
+                _ => versions.push(version),
+            }
+        }
+        versions
     }
 
     pub(crate) const fn grow(&mut self, bytes: usize) {

@@ -12,7 +12,7 @@ mod item;
 pub mod query;
 mod write;
 
-pub use document::{Change, Document, Heads, LARGEST_CHUNK, LARGEST_DOCUMENT};
+pub use document::{Change, Document, Heads, LARGEST_CHUNK, LARGEST_DOCUMENT, Version};
 pub use error::EchoError;
 pub use ids::{DocumentId, SpaceId};
 pub use index::MemoryIndex;

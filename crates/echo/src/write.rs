@@ -269,7 +269,15 @@ mod tests {
         assert_eq!(items(&document)[0].data, Value::Object(edited));
         document.set_deleted(pen(1), &new.id, true).unwrap();
         assert!(items(&document)[0].deleted);
+        assert_eq!(document.versions(&new.id, 10).len(), 3);
         document.set_deleted(pen(1), &new.id, false).unwrap();
+        let versions = document.versions(&new.id, 10);
+        let states: Vec<_> =
+            versions.iter().map(|version| (version.deleted, &version.data["title"])).collect();
+        let (oat, milk) = (json!("Oat milk"), json!("Milk"));
+        assert_eq!(states, [(false, &oat), (true, &oat), (false, &oat), (false, &milk)]);
+        assert_eq!(versions[0].seconds, 1_795_435_200);
+        assert_eq!(document.versions(&new.id, 2).len(), 2);
         assert!(!items(&document)[0].deleted);
         assert!(document.set_deleted(pen(1), "nobody", true).is_err());
     }

@@ -16,6 +16,8 @@ use crate::request::{GrantId, Scope};
 use crate::spaces::{NO_ITEM, NO_SPACE, PROPERTIES, app_of, properties};
 use crate::view::Event;
 
+/// Versions of an item that are shown.
+const MOST_VERSIONS: usize = 50;
 /// A name of a space is not longer.
 const LONGEST_NAME: usize = 100;
 
@@ -74,6 +76,22 @@ pub struct ItemView {
     /// Where it leads.
     pub target: Option<String>,
     /// Its properties.
+    #[ts(type = "unknown")]
+    pub data: Value,
+}
+
+/// A state that an item was in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ItemVersion {
+    /// Names it.
+    pub change: String,
+    /// Milliseconds since the epoch, by the clock of whoever wrote it; none if they did not say.
+    #[ts(type = "number | null")]
+    pub at: Option<u64>,
+    /// It was deleted then.
+    pub deleted: bool,
+    /// Its properties then.
     #[ts(type = "unknown")]
     pub data: Value,
 }
@@ -240,6 +258,30 @@ impl Wallet {
         self.try_job(move |engine| {
             let index = engine.unlocked()?.index_of(id)?;
             index.item(&item).map(|item| shown(id, item)).ok_or(NO_ITEM)
+        })
+        .await
+    }
+
+    /// The states that an item was in, newest first, the present one included; at most fifty.
+    ///
+    /// # Errors
+    /// [`WalletError::NotFound`].
+    pub async fn item_versions(&self, id: SpaceId, item: String) -> Result<Vec<ItemVersion>, WalletError> {
+        self.try_job(move |engine| {
+            let open = engine.unlocked()?;
+            let document = open.index_of(id)?.item(&item).ok_or(NO_ITEM)?.document;
+            let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
+            let versions =
+                held.document.versions(&item, MOST_VERSIONS).into_iter().map(|version| ItemVersion {
+                    change: version.change,
+                    at: u64::try_from(version.seconds)
+                        .ok()
+                        .filter(|at| *at > 0)
+                        .map(|at| at.saturating_mul(1000)),
+                    deleted: version.deleted,
+                    data: version.data,
+                });
+            Ok(versions.collect())
         })
         .await
     }

@@ -55,7 +55,7 @@ impl OwnFeed {
         Ok(Self { space: space.to_owned(), feed, signer, epoch, content })
     }
 
-    /// Makes the next block. It is said once [`Written::keep`] and [`Self::said`] were called.
+    /// Makes the next block. It is said once [`Self::keep`] and [`Self::said`] were called.
     pub(crate) fn write(&self, changes: Vec<Change>) -> Result<Written, WalletError> {
         let payload = Payload { changes, ..Payload::default() }.encode();
         let mut feed = self.feed.clone();

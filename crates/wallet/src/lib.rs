@@ -39,7 +39,7 @@ mod view;
 
 pub use approve::Ticket;
 pub use asker::{AppKind, Asker, Process};
-pub use collection::{ItemView, PutItem, SpaceApp, SpaceDetails};
+pub use collection::{ItemVersion, ItemView, PutItem, SpaceApp, SpaceDetails};
 pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,

@@ -2,11 +2,14 @@
 
 import type { ActivityView } from './bindings/ActivityView';
 import type { Approval } from './bindings/Approval';
+import type { ItemVersion } from './bindings/ItemVersion';
+import type { ItemView } from './bindings/ItemView';
 import type { KeychainView } from './bindings/KeychainView';
 import type { Settings } from './bindings/Settings';
 import type { Snapshot } from './bindings/Snapshot';
+import type { SpaceDetails } from './bindings/SpaceDetails';
 
-export type { ActivityView, Approval, KeychainView, Settings, Snapshot };
+export type { ActivityView, Approval, ItemVersion, ItemView, KeychainView, Settings, Snapshot, SpaceDetails };
 export type { AppView } from './bindings/AppView';
 export type { AskerView } from './bindings/AskerView';
 export type { IdentityView } from './bindings/IdentityView';
@@ -54,6 +57,19 @@ export interface Port {
   promptMoved(id: string): Promise<void>;
   revoke(id: string): Promise<void>;
   activity(wanted: { before?: number; limit: number; event?: string; app?: string }): Promise<ActivityView[]>;
+  /** Hears whenever spaces or what is in them may have changed; returns how to stop. */
+  onSpaces(hear: () => void): Promise<() => void>;
+  spaces(): Promise<SpaceDetails[]>;
+  addSpace(name: string): Promise<SpaceDetails>;
+  renameSpace(id: string, name: string): Promise<void>;
+  shareSpace(id: string, grant: string): Promise<void>;
+  unshareSpace(id: string, app: string): Promise<void>;
+  deleteSpace(id: string): Promise<void>;
+  /** `query` in DXOS's form. */
+  items(id: string, query: object): Promise<ItemView[]>;
+  putItem(id: string, item: { id: string; data: unknown }): Promise<ItemView>;
+  setItemDeleted(id: string, item: string, deleted: boolean): Promise<void>;
+  itemVersions(id: string, item: string): Promise<ItemVersion[]>;
   about(): Promise<{ version: string }>;
 }
 

@@ -111,3 +111,34 @@ export function strength(passphrase: string): { level: 0 | 1 | 2 | 3; said: stri
   if (score < 24) return { level: 2, said: 'Fair. Longer is better.' };
   return { level: 3, said: 'Good.' };
 }
+
+/** Bytes in units that people read. */
+export function size(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(Math.floor(Math.log10(bytes) / 3), units.length);
+  const value = bytes / 1000 ** power;
+  return `${value < 10 ? value.toFixed(1) : Math.floor(value)} ${units[power - 1] ?? ''}`;
+}
+
+/** The app that a space is kept for: its origin, or its id. */
+export function spaceApp(app: string): string {
+  return app.replace(/^(web|native):/, '').split(' ')[0] ?? app;
+}
+
+/** What an item is called in a list: whatever of it reads like a name. */
+export function itemTitle(data: unknown): string {
+  if (typeof data === 'object' && data !== null) {
+    const fields = data as Record<string, unknown>;
+    for (const key of ['title', 'name', 'label', 'subject', 'content', 'text']) {
+      const value = fields[key];
+      if (typeof value === 'string' && value.trim() !== '') return value.slice(0, 120);
+    }
+  }
+  return '(no title)';
+}
+
+/** A type without address and version: `example.org/type/Task:0.1.0` is a Task. */
+export function typeName(type: string | null): string {
+  return (type ?? 'Item').split(':')[0]?.split('/').pop() ?? 'Item';
+}

@@ -239,6 +239,11 @@ async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
     let wallet = world.open().await;
     let again = wallet.item(space.id, item.id).await.unwrap();
     assert_eq!(again.data, edited.data);
+    let versions = wallet.item_versions(space.id, again.id).await.unwrap();
+    let deleted: Vec<bool> = versions.iter().map(|version| version.deleted).collect();
+    assert_eq!(deleted, [false, true, false, false]);
+    assert_eq!(versions[3].data, serde_json::json!({"title": "Milk"}));
+    assert!(versions.iter().all(|version| version.at.is_some()));
     let report = wallet.doctor(false).await.unwrap();
     assert!(report.problems.is_empty(), "{report:?}");
     // The directory, the item with its link, an edit, a deletion, a restoration.

@@ -92,7 +92,7 @@ export const states = {
     ...open,
     apps: [
       app('https://app.fieldnotes.example', 'Field Notes', { scopes: ['openid', 'profile'], fields: ['name'] }),
-      app('http://localhost:4000', 'Hello', { last_used: Date.now() - 40_000 }),
+      app('http://localhost:4000', 'Hello', { last_used: Date.now() - 40_000, scopes: ['openid', 'halo:spaces', 'halo:spaces:write'] }),
       app('sketchbook', 'Sketchbook', { kind: 'native', origin: null, process: '/usr/bin/sketchbook', identity: true, scopes: ['openid', 'halo:identity'] }),
     ],
   },
@@ -118,6 +118,12 @@ export const states = {
     compare_words: ['amber', 'canoe', 'violin'],
     scopes: ['openid'],
     new_scopes: ['openid'],
+    fields: [],
+  }),
+  'prompt-spaces': asking({
+    word_choices: null,
+    scopes: ['openid', 'halo:spaces', 'halo:spaces:write'],
+    new_scopes: ['openid', 'halo:spaces', 'halo:spaces:write'],
     fields: [],
   }),
   'prompt-identity': asking({
