@@ -15,7 +15,7 @@ use crate::{setup, ui};
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only these; all without it.
-    #[arg(value_parser = ["start", "login", "unlock"])]
+    #[arg(value_parser = ["start", "login", "unlock", "dxos"])]
     names: Vec<String>,
     /// One JSON array, for scripts.
     #[arg(long)]
@@ -35,7 +35,7 @@ struct Row {
     unit: String,
 }
 
-const NAMES: [&str; 3] = ["start", "login", "unlock"];
+const NAMES: [&str; 4] = ["start", "login", "unlock", "dxos"];
 /// A session bus with an unlocked keychain of its own: nobody's real one is touched.
 const KEYCHAIN: &str =
     "printf bench | gnome-keyring-daemon --unlock --components=secrets >/dev/null && exec \"$@\"";
@@ -56,20 +56,37 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
         .into_iter()
         .filter(|name| options.names.is_empty() || options.names.iter().any(|chosen| chosen == name))
         .collect();
-    let mut printed = Run::program("dbus-run-session", &place.at("tests/clients"))
-        .env("HALO_BIN", place.built("release", "halo"))
-        .args(["--", "sh", "-c", KEYCHAIN, "sh", "node", "bench.mjs"])
-        .args(&chosen)
-        .output()?;
-    if chosen.iter().any(|name| *name != "unlock") {
+    let halo = place.built("release", "halo");
+    let wants = |names: &[&str]| chosen.iter().any(|name| names.contains(name));
+    let mut printed = String::new();
+    if wants(&["start", "login", "unlock"]) {
+        printed += &Run::program("dbus-run-session", &place.at("tests/clients"))
+            .env("HALO_BIN", &halo)
+            .args(["--", "sh", "-c", KEYCHAIN, "sh", "node", "bench.mjs"])
+            .args(chosen.iter().filter(|name| **name != "dxos"))
+            .output()?;
+    }
+    if wants(&["start", "login"]) {
         printed += &Run::npm(place, "tests/e2e")
             .env("HALO_DESKTOP", place.built("release", "halo-desktop"))
-            .env("HALO_BIN", place.built("release", "halo"))
+            .env("HALO_BIN", &halo)
             .args(["run", "--silent", "bench"])
+            .output()?;
+    }
+    if wants(&["dxos"]) {
+        setup::installed(place, "tests/dxos")?;
+        // DXOS's own host locks its files with it; our tests do without.
+        Run::npm(place, "tests/dxos").args(["rebuild", "fs-ext", "--ignore-scripts=false"]).run()?;
+        printed += &Run::program("node", &place.at("tests/dxos"))
+            .env("HALO_BIN", &halo)
+            .args(["bench.mjs"])
             .output()?;
     }
     let mut rows: Vec<Row> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     rows.retain(|row| chosen.iter().any(|name| row.name.starts_with(name)));
+    for row in &mut rows {
+        row.ratio = row.peer.map(|peer| peer / row.ours);
+    }
     rows.sort_by_key(|row| NAMES.iter().position(|name| row.name.starts_with(name)));
     show(&rows, options.json)
 }
@@ -82,10 +99,10 @@ fn show(rows: &[Row], json: bool) -> Result<(), Trouble> {
         return Ok(());
     }
     let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
-    say(&format!("{:<46}{:>10}{:>10}{:>8}  unit", "name", "ours", "peer", "ratio"));
+    say(&format!("{:<62}{:>10}{:>10}{:>8}  unit", "name", "ours", "peer", "ratio"));
     for row in rows {
         let (ours, peer, ratio) = (figure(Some(row.ours)), figure(row.peer), figure(row.ratio));
-        say(&format!("{:<46}{ours:>10}{peer:>10}{ratio:>8}  {}", row.name, row.unit));
+        say(&format!("{:<62}{ours:>10}{peer:>10}{ratio:>8}  {}", row.name, row.unit));
     }
     Ok(())
 }
