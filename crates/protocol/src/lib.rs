@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod credential;
 mod did;
+pub mod dxos;
 pub mod epoch;
 pub mod feed;
 pub mod identity;

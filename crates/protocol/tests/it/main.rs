@@ -11,6 +11,7 @@
 
 mod audit;
 mod credential;
+mod dxos;
 mod feed;
 mod fuzz_seeds;
 mod identity;
