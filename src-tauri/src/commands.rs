@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use halo_wallet::{
-    ActivityView, AnsweredBy, Approval, CreateIdentity, Created, GrantId, ItemVersion, ItemView,
+    ActivityView, AnsweredBy, Approval, By, CreateIdentity, Created, GrantId, ItemVersion, ItemView,
     KeychainChoice, KeychainView, ProfileChange, PutItem, Query, RecoverIdentity, RequestId, Settings,
     Snapshot, SpaceDetails, SpaceId, WalletError,
 };
@@ -273,12 +273,12 @@ async fn delete_space(session: State<'_, Session>, id: String) -> Answer<()> {
 #[tauri::command]
 async fn items(session: State<'_, Session>, id: String, query: serde_json::Value) -> Answer<Vec<ItemView>> {
     let query = Query::parse(&query.to_string()).map_err(WalletError::from)?;
-    Ok(session.wallet().await?.items(space(&id)?, query).await?)
+    Ok(session.wallet().await?.items(&By::Owner, space(&id)?, query).await?)
 }
 
 #[tauri::command]
 async fn put_item(session: State<'_, Session>, id: String, item: PutItem) -> Answer<ItemView> {
-    Ok(session.wallet().await?.put_item(space(&id)?, item).await?)
+    Ok(session.wallet().await?.put_item(&By::Owner, space(&id)?, item).await?)
 }
 
 #[tauri::command]
@@ -288,12 +288,12 @@ async fn set_item_deleted(
     item: String,
     deleted: bool,
 ) -> Answer<()> {
-    Ok(session.wallet().await?.set_item_deleted(space(&id)?, item, deleted).await?)
+    Ok(session.wallet().await?.set_item_deleted(&By::Owner, space(&id)?, item, deleted).await?)
 }
 
 #[tauri::command]
 async fn item_versions(session: State<'_, Session>, id: String, item: String) -> Answer<Vec<ItemVersion>> {
-    Ok(session.wallet().await?.item_versions(space(&id)?, item).await?)
+    Ok(session.wallet().await?.item_versions(&By::Owner, space(&id)?, item).await?)
 }
 
 fn space(id: &str) -> Result<SpaceId, CommandError> {

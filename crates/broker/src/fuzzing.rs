@@ -34,3 +34,8 @@ pub fn head(bytes: &[u8]) {
         );
     }
 }
+
+/// Reads a frame of a DXOS client, and its payload as every message that one can be.
+pub fn rpc(bytes: &[u8]) {
+    crate::dxos::fuzz(bytes);
+}

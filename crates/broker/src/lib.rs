@@ -18,6 +18,8 @@ pub mod evidence;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod limits;
+mod line;
+mod native;
 mod openid;
 mod secret;
 mod serve;

@@ -231,6 +231,33 @@ pub(crate) enum Spaces {
         /// The app's grant, as `halo apps list` shows it, or the beginning
         app: String,
     },
+    /// Write a space to a new file: for yourself, or to a passphrase, or its items as JSON for reading
+    Export {
+        /// The space, or the beginning of its name
+        id: String,
+        /// The file; it must not exist yet
+        file: std::path::PathBuf,
+        /// Seal it with a passphrase, read from standard input, instead of for yourself
+        #[arg(long, conflicts_with = "plain")]
+        passphrase_stdin: bool,
+        /// Ask for a passphrase to seal it with
+        #[arg(long, conflicts_with = "plain")]
+        passphrase: bool,
+        /// The items as JSON, which anybody can read
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Read a space from a file: into the space that it was, or into a new one
+    Import {
+        /// The file
+        file: std::path::PathBuf,
+        /// It was sealed with a passphrase: read that from standard input
+        #[arg(long)]
+        passphrase_stdin: bool,
+        /// It was sealed with a passphrase: ask for it
+        #[arg(long)]
+        passphrase: bool,
+    },
     /// Leave a space; whoever is its only member deletes it with everything in it
     Leave {
         /// The space, or the beginning of its name

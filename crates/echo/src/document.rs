@@ -71,6 +71,10 @@ impl Document {
         Self::load(&doc.save())
     }
 
+    pub(crate) fn copy(&self) -> Self {
+        Self { inner: self.inner.clone(), size: self.size }
+    }
+
     /// An empty document.
     #[must_use]
     pub fn empty() -> Self {
@@ -113,6 +117,12 @@ impl Document {
             self.size = size;
         }
         Ok(Change { known })
+    }
+
+    /// About how many bytes it takes when it is saved.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
     }
 
     /// The newest changes.
@@ -162,12 +172,21 @@ impl Document {
         versions
     }
 
-    pub(crate) const fn grow(&mut self, bytes: usize) {
+    /// Counts what a change adds.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), EchoError> {
         self.size = self.size.saturating_add(bytes);
+        if self.size > LARGEST_DOCUMENT {
+            return Err(EchoError::TooLarge { what: "a document", size: self.size, most: LARGEST_DOCUMENT });
+        }
+        Ok(())
     }
 
     pub(crate) const fn inner(&mut self) -> &mut Automerge {
         &mut self.inner
+    }
+
+    pub(crate) const fn view(&self) -> &Automerge {
+        &self.inner
     }
 
     /// The objects in it, by id, as JSON: texts as strings, bytes as base64. Not the links of a directory, which are many.

@@ -29,6 +29,12 @@ pub enum EchoError {
     },
 }
 
+impl From<std::convert::Infallible> for EchoError {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl EchoError {
     pub(crate) fn malformed(what: &'static str, why: impl ToString) -> Self {
         Self::Malformed { what, why: why.to_string() }

@@ -1,119 +1,73 @@
-//! The items of a space in memory, and the ways to them.
+//! Where a query looks, and the plainest such place.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use crate::ids::DocumentId;
-use crate::item::{EXPANDO, Item, split_version};
-use crate::query::Index;
+use crate::item::Item;
+use crate::terms::{Place, TermValue};
 
-/// Items by id, by type, by what they refer to, and by document.
+/// A way to candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Near {
+    /// Every item.
+    All,
+    /// These.
+    Ids(Vec<String>),
+    /// What has a term.
+    Is(Place, TermValue),
+    /// What has a term from the one to the other, both included; either end may be open. Both are of one kind.
+    Between(Place, Option<TermValue>, Option<TermValue>),
+    /// What has, for each of these, a word that begins with it. At least one.
+    Words(Vec<String>),
+}
+
+/// The items of one space.
+pub trait Index {
+    /// What can go wrong in looking.
+    type Error;
+
+    /// Shows every item that is near, in any order, and perhaps more. Should two documents claim one id, the smaller
+    /// document's is shown last.
+    ///
+    /// # Errors
+    /// As the index says.
+    fn visit(&self, near: &Near, show: &mut dyn FnMut(&Item)) -> Result<(), Self::Error>;
+
+    /// One item.
+    ///
+    /// # Errors
+    /// As the index says.
+    fn item(&self, id: &str) -> Result<Option<Item>, Self::Error> {
+        let mut found = None;
+        self.visit(&Near::Ids(vec![id.to_owned()]), &mut |item| found = Some(item.clone()))?;
+        Ok(found)
+    }
+}
+
+/// Items in memory, without any index: everything is near. What other indexes are measured by.
 #[derive(Default)]
 pub struct MemoryIndex {
-    items: BTreeMap<String, Item>,
-    types: BTreeMap<String, BTreeSet<String>>,
-    referring: BTreeMap<String, BTreeSet<String>>,
-    documents: BTreeMap<DocumentId, BTreeSet<String>>,
+    items: BTreeMap<(String, DocumentId), Item>,
 }
 
 impl MemoryIndex {
-    /// Puts the items of one document in the place of what was known of it; true if that changed anything.
-    pub fn replace(&mut self, document: DocumentId, items: Vec<Item>) -> bool {
-        let before = self.documents.remove(&document).unwrap_or_default();
-        let same =
-            before.len() == items.len() && items.iter().all(|item| self.items.get(&item.id) == Some(item));
-        if !same {
-            before.iter().for_each(|id| self.remove(id));
-        }
-        let mut ids = BTreeSet::new();
-        for item in items {
-            ids.insert(item.id.clone());
-            if !same {
-                self.insert(item);
-            }
-        }
-        if !ids.is_empty() {
-            self.documents.insert(document, ids);
-        }
-        !same
-    }
-
-    /// The items of one document.
-    pub fn in_document(&self, document: &DocumentId) -> impl Iterator<Item = &Item> {
-        self.documents.get(document).into_iter().flatten().filter_map(|id| self.items.get(id))
-    }
-
-    /// How many items there are, deleted ones included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    /// Every item, by id.
-    pub fn items(&self) -> impl Iterator<Item = &Item> {
-        self.items.values()
-    }
-
-    fn insert(&mut self, item: Item) {
-        // An item is in one document; should two claim it, the one that came last counts.
-        self.remove(&item.id.clone());
-        let typename = item.typename.as_deref().unwrap_or(EXPANDO).to_owned();
-        self.types.entry(typename).or_default().insert(item.id.clone());
-        for near in neighbours(&item) {
-            self.referring.entry(near).or_default().insert(item.id.clone());
-        }
-        self.items.insert(item.id.clone(), item);
-    }
-
-    fn remove(&mut self, id: &str) {
-        let Some(item) = self.items.remove(id) else { return };
-        drop_from(&mut self.types, item.typename.as_deref().unwrap_or(EXPANDO), id);
-        for near in neighbours(&item) {
-            drop_from(&mut self.referring, &near, id);
-        }
-    }
-}
-
-fn neighbours(item: &Item) -> BTreeSet<String> {
-    let ends = [&item.source, &item.target, &item.parent].into_iter().flatten().cloned();
-    item.references().into_iter().map(|(_, id)| id).chain(ends).collect()
-}
-
-fn drop_from(map: &mut BTreeMap<String, BTreeSet<String>>, key: &str, id: &str) {
-    if let Some(ids) = map.get_mut(key) {
-        ids.remove(id);
-        if ids.is_empty() {
-            map.remove(key);
-        }
+    /// Puts the items of one document in the place of what was known of it.
+    pub fn replace(&mut self, document: DocumentId, items: Vec<Item>) {
+        self.items.retain(|(_, of), _| *of != document);
+        self.items.extend(items.into_iter().map(|item| ((item.id.clone(), document), item)));
     }
 }
 
 impl Index for MemoryIndex {
-    fn all(&self) -> Vec<&str> {
-        self.items.keys().map(String::as_str).collect()
-    }
+    type Error = Infallible;
 
-    fn of_type(&self, typename: &str) -> Vec<&str> {
-        let (name, _) = split_version(typename);
-        self.types
-            .range(name.to_owned()..)
-            .take_while(|(found, _)| found.starts_with(name))
-            .flat_map(|(_, ids)| ids)
-            .filter(|id| self.items.get(*id).is_some_and(|item| item.is_of(typename)))
-            .map(String::as_str)
-            .collect()
-    }
-
-    fn referring_to(&self, id: &str) -> Vec<&str> {
-        self.referring.get(id).into_iter().flatten().map(String::as_str).collect()
-    }
-
-    fn item(&self, id: &str) -> Option<&Item> {
-        self.items.get(id)
+    fn visit(&self, near: &Near, show: &mut dyn FnMut(&Item)) -> Result<(), Infallible> {
+        let wanted = |item: &Item| match near {
+            Near::Ids(ids) => ids.contains(&item.id),
+            _ => true,
+        };
+        self.items.values().rev().filter(|item| wanted(item)).for_each(show);
+        Ok(())
     }
 }

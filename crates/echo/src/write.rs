@@ -4,12 +4,14 @@
 //! already is left alone, so that a concurrent edit of another property is not undone.
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{AutomergeError, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, Value as Stored};
+use automerge::{
+    AutomergeError, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, TextEncoding, Value as Stored, hydrate,
+};
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
 use crate::error::EchoError;
-use crate::item::ItemKind;
+use crate::item::{EXPANDO, Item, ItemKind};
 
 /// Who writes, and when.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +35,21 @@ pub struct NewItem {
     pub parent: Option<String>,
     /// Where a relation comes from and leads.
     pub ends: Option<(String, String)>,
+    /// Its names elsewhere: source and id.
+    pub keys: Vec<(String, String)>,
     /// Its properties.
     pub data: Map<String, Value>,
+}
+
+impl NewItem {
+    /// One like another.
+    #[must_use]
+    pub fn copy_of(item: Item) -> Self {
+        let Item { id, kind, typename, parent, source, target, keys, data, .. } = item;
+        let data = if let Value::Object(data) = data { data } else { Map::new() };
+        let typename = typename.unwrap_or_else(|| EXPANDO.to_owned());
+        Self { id, kind, typename, parent, ends: source.zip(target), keys, data }
+    }
 }
 
 /// A reference to an item of the same space, as DXOS writes it.
@@ -64,22 +79,25 @@ impl Document {
     /// # Errors
     /// [`EchoError::Malformed`] for a document that is not laid out as a directory.
     pub fn put_item(&mut self, pen: Pen, item: &NewItem) -> Result<Vec<u8>, EchoError> {
-        let mut system = json!({
-            "kind": if item.kind == ItemKind::Relation { "relation" } else { "object" },
-            "type": { "/": item.typename },
-        });
-        if let (Some(system), Some(parent)) = (system.as_object_mut(), &item.parent) {
-            system.insert("parent".into(), reference(parent));
-        }
-        if let (Some(system), Some((source, target))) = (system.as_object_mut(), &item.ends) {
-            system.insert("source".into(), reference(source));
-            system.insert("target".into(), reference(target));
-        }
-        let object = json!({ "system": system, "meta": { "keys": [] }, "data": item.data });
+        let object = object_of(item);
         self.write(pen, |tx| {
             let objects = child(tx, &ROOT, "objects")?;
             put(tx, &objects, item.id.as_str().into(), &object)
         })
+    }
+
+    /// The document of one new item, as DXOS's clients make it. `empty` is a [`Self::directory`] of the space, which all
+    /// of its documents begin as.
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
+    pub fn with_item(empty: &Self, pen: Pen, item: &NewItem) -> Result<Self, EchoError> {
+        let mut document = empty.copy();
+        document.write(pen, |tx| {
+            let objects = child(tx, &ROOT, "objects")?;
+            tx.batch_create_object(&objects, item.id.as_str(), &hydrated(&object_of(item)), false).map(|_| ())
+        })?;
+        Ok(document)
     }
 
     /// Makes the properties of an item equal to `data`; those that `data` does not name are removed.
@@ -90,6 +108,27 @@ impl Document {
         self.write(pen, |tx| {
             let item = existing(tx, id)?;
             put(tx, &item, "data".into(), &Value::Object(data.clone()))
+        })
+    }
+
+    /// Writes some properties of an item and leaves the others; `null` removes one.
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if there is no such item.
+    pub fn merge_data(
+        &mut self,
+        pen: Pen,
+        id: &str,
+        some: &Map<String, Value>,
+    ) -> Result<Vec<u8>, EchoError> {
+        self.write(pen, |tx| {
+            let item = existing(tx, id)?;
+            let data = child(tx, &item, "data")?;
+            some.iter().try_for_each(|(key, value)| match value {
+                Value::Null if tx.get(&data, key.as_str())?.is_none() => Ok(()),
+                Value::Null => tx.delete(&data, key.as_str()),
+                value => put(tx, &data, key.as_str().into(), value),
+            })
         })
     }
 
@@ -105,14 +144,14 @@ impl Document {
         })
     }
 
-    /// Names the document of an item in the directory of a space.
+    /// Names the documents of items in the directory of a space: ids and urls.
     ///
     /// # Errors
     /// [`EchoError::Malformed`].
-    pub fn put_link(&mut self, pen: Pen, id: &str, url: &str) -> Result<Vec<u8>, EchoError> {
+    pub fn put_links(&mut self, pen: Pen, new: &[(String, String)]) -> Result<Vec<u8>, EchoError> {
         self.write(pen, |tx| {
             let links = child(tx, &ROOT, "links")?;
-            tx.put(&links, id, url)
+            new.iter().try_for_each(|(id, url)| tx.put(&links, id, url.as_str()))
         })
     }
 
@@ -128,9 +167,46 @@ impl Document {
         change(&mut tx).map_err(|error| EchoError::malformed("document", error))?;
         tx.commit_with(CommitOptions::default().with_time(pen.seconds));
         let change = self.since(&before);
-        self.grow(change.len());
+        self.grow(change.len())?;
         Ok(change)
     }
+}
+
+/// How texts count where they are made as a whole; the result is the same for all.
+const TEXT: TextEncoding = TextEncoding::UnicodeCodePoint;
+
+/// A value as Automerge takes it whole, which is several times faster than piece by piece.
+#[expect(
+    clippy::disallowed_types,
+    reason = "Automerge takes nothing else; which of two keys comes first is no matter"
+)]
+fn hydrated(value: &Value) -> hydrate::Value {
+    match value {
+        Value::String(text) => hydrate::Value::Text(hydrate::Text::new(TEXT, text)),
+        Value::Array(list) => list.iter().map(hydrated).collect::<Vec<_>>().into(),
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| (key.clone(), hydrated(value)));
+            hydrate::Map::from(fields.collect::<std::collections::HashMap<_, _>>()).into()
+        }
+        other => scalar(other).into(),
+    }
+}
+
+fn object_of(item: &NewItem) -> Value {
+    let mut system = json!({
+        "kind": if item.kind == ItemKind::Relation { "relation" } else { "object" },
+        "type": { "/": item.typename },
+    });
+    if let (Some(system), Some(parent)) = (system.as_object_mut(), &item.parent) {
+        system.insert("parent".into(), reference(parent));
+    }
+    if let (Some(system), Some((source, target))) = (system.as_object_mut(), &item.ends) {
+        system.insert("source".into(), reference(source));
+        system.insert("target".into(), reference(target));
+    }
+    let keys: Vec<Value> =
+        item.keys.iter().map(|(source, id)| json!({ "source": source, "id": id })).collect();
+    json!({ "system": system, "meta": { "keys": keys }, "data": item.data })
 }
 
 fn child(tx: &mut Transaction<'_>, of: &ObjId, name: &str) -> Result<ObjId, AutomergeError> {
@@ -237,7 +313,7 @@ mod tests {
         };
         let typename = "dxn:type:example.org/type/Task:0.1.0".to_owned();
         let id = item_id(1_795_435_200_000, *b"0123456789");
-        NewItem { id, kind: ItemKind::Object, typename, parent: None, ends: None, data }
+        NewItem { id, kind: ItemKind::Object, typename, parent: None, ends: None, keys: Vec::new(), data }
     }
 
     fn items(document: &Document) -> Vec<Item> {

@@ -131,7 +131,7 @@ impl Keys {
     /// # Errors
     /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
     pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
-        let seed = self.alias_seed.as_ref().ok_or(KeystoreError::SealedValue { what: "the alias seed" })?;
+        let seed = self.own_seed()?;
         let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
         AliasSigner::new(seed.derive(labels::ALIAS, &salt)).ok_or(WEAK)
     }
@@ -159,6 +159,11 @@ impl Keys {
     /// [`KeystoreError::System`], for one space in 2^250.
     pub fn feed(&self, space: &SpaceKey) -> Result<FeedSigner, KeystoreError> {
         FeedSigner::new(self.root.derive(labels::FEED, space.as_bytes())).ok_or(WEAK)
+    }
+
+    /// The seed that all devices of the user share.
+    pub(crate) fn own_seed(&self) -> Result<&Secret, KeystoreError> {
+        self.alias_seed.as_ref().ok_or(KeystoreError::SealedValue { what: "the alias seed" })
     }
 
     pub(crate) fn seal_mark(&self, mark: &[u8]) -> Result<Vec<u8>, KeystoreError> {

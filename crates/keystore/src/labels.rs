@@ -28,3 +28,5 @@ pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
 pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
 /// From the alias seed, salted with app and epoch: the alias.
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
+/// From the alias seed: seals files for oneself.
+pub(crate) const ARCHIVE: &[u8] = b"halo v1 archive key";

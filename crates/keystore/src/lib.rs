@@ -5,6 +5,7 @@
 //! root is never on a disk in the clear, and nothing that goes wrong here destroys anything. The attack that
 //! remains is a program with debugger rights as the same user while the wallet is unlocked.
 
+mod archive;
 mod content;
 mod error;
 mod files;
@@ -18,6 +19,7 @@ mod record;
 mod secret;
 mod signers;
 
+pub use archive::{ArchiveForm, ArchiveKey};
 pub use content::ContentKey;
 pub use error::{KeychainError, KeystoreError};
 pub use kdf::{KdfCost, calibrate};

@@ -18,6 +18,9 @@ use crate::error::StoreError;
 /// Bytes of the log of writes that may stay allocated after it was written back.
 const LOG_KEPT: i64 = 4 * 1024 * 1024;
 
+/// KiB of pages kept in the clear in memory: each page that is not there is decrypted and authenticated anew.
+const CACHE: u32 = 32 * 1024;
+
 /// SQLite says it is ready before SQLCipher's own preparations have ended, so of two threads that open their first
 /// store at the same time one would find no cipher.
 static READY: Once = Once::new();
@@ -67,11 +70,12 @@ pub(crate) fn accept(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    quietly(connection, &format!("PRAGMA cache_size = -{CACHE}"))?;
     quietly(connection, "PRAGMA secure_delete = ON")?;
     quietly(connection, &format!("PRAGMA journal_size_limit = {LOG_KEPT}"))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Every statement of this crate stays prepared.
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

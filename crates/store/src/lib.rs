@@ -22,6 +22,7 @@ pub use error::StoreError;
 pub use profile::{Creation, ProfileDir};
 pub use rows::feed::{BlockRow, FeedRow};
 pub use rows::grant::GrantRow;
+pub use rows::item::SpaceItems;
 pub use rows::refresh::{RefreshRow, RefreshUse};
-pub use rows::space::{ItemRow, SpaceAppRow, SpaceRow};
+pub use rows::space::{SpaceAppRow, SpaceRow};
 pub use store::{Store, Tx};

@@ -12,6 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::rows::audit;
+use crate::rows::item::WordsToCome;
 use crate::{cipher, schema};
 
 /// SQLCipher 4 writes pages of this size.
@@ -28,6 +29,7 @@ pub struct Store {
 pub struct Tx<'a> {
     inner: Transaction<'a>,
     forget: bool,
+    words: WordsToCome,
 }
 
 impl Store {
@@ -81,9 +83,10 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (done, forget) = {
             let inner = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut tx = Tx { inner, forget: false };
+            let mut tx = Tx { inner, forget: false, words: WordsToCome::default() };
             let done = change(&mut tx)?;
-            let Tx { inner, forget } = tx;
+            tx.write_words()?;
+            let Tx { inner, forget, .. } = tx;
             inner.commit()?;
             (done, forget)
         };
@@ -138,6 +141,10 @@ impl Store {
 impl Tx<'_> {
     pub(crate) fn connection(&self) -> &Connection {
         &self.inner
+    }
+
+    pub(crate) const fn words(&mut self) -> &mut WordsToCome {
+        &mut self.words
     }
 
     /// After this transaction the log of writes is emptied, and with it older copies of changed pages.

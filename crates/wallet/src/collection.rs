@@ -1,17 +1,16 @@
 //! Spaces as their owner sees them: all of them, whoever made them, with everything in them.
 
-use halo_echo::query::{Index, Query, evaluate};
-use halo_echo::{Document, DocumentId, Item, ItemKind, NewItem, SpaceId, item_id};
+use halo_echo::query::{Query, evaluate};
+use halo_echo::{DocumentId, Index, Item, ItemKind, SpaceId};
 use halo_store::SpaceAppRow;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use ts_rs::TS;
 
-use crate::engine::{Engine, clock};
+use crate::engine::Engine;
 use crate::error::WalletError;
 use crate::handle::Wallet;
 use crate::open::Open;
-use crate::random::random;
 use crate::request::{GrantId, Scope};
 use crate::spaces::{NO_ITEM, NO_SPACE, PROPERTIES, app_of, properties};
 use crate::view::Event;
@@ -96,15 +95,13 @@ pub struct ItemVersion {
     pub data: Value,
 }
 
-/// What to write.
-#[derive(Debug, Clone, Deserialize)]
-pub struct PutItem {
-    /// Of which item; none for a new one.
-    pub id: Option<String>,
-    /// Its type, for a new one: `example.org/type/Task`, with `:0.1.0` or without.
-    pub r#type: Option<String>,
-    /// All of its properties.
-    pub data: Map<String, Value>,
+/// Who looks, or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// The owner, in the window or by command line: everything.
+    Owner,
+    /// An app: what its grant allows.
+    App(GrantId),
 }
 
 impl Wallet {
@@ -142,16 +139,16 @@ impl Wallet {
     /// [`WalletError::NotFound`], [`WalletError::BadInput`].
     pub async fn rename_space(&self, id: SpaceId, name: String) -> Result<(), WalletError> {
         let name = checked_name(&name)?;
-        self.owner(id, move |open| {
-            let named = open.index_of(id)?.of_type(PROPERTIES).first().map(|item| (*item).to_owned());
-            match named {
-                Some(item) => open.edit(id, &item, |document, pen, found| {
+        self.change_space(By::Owner, id, move |open| {
+            let documents = match open.properties_of(id)? {
+                Some(item) => open.edit(id, &item.id, |document, pen, found| {
                     let mut data = found.data.as_object().cloned().unwrap_or_default();
                     data.insert("name".into(), name.into());
                     document.set_data(pen, &found.id, &data)
                 }),
-                None => open.add_item(id, &properties(Some(&name))?),
-            }
+                None => open.add_items(id, &[properties(Some(&name))?]),
+            };
+            Ok((documents?, ()))
         })
         .await
     }
@@ -162,15 +159,15 @@ impl Wallet {
     /// [`WalletError::NotFound`]; [`WalletError::Forbidden`] if its grant knows nothing of spaces.
     pub async fn share_space(&self, id: SpaceId, grant: &GrantId) -> Result<(), WalletError> {
         let grant = grant.clone();
-        self.owner(id, move |open| {
+        self.change_space(By::Owner, id, move |open| {
             let app = open.app(&grant, Scope::Spaces)?;
             if open.spaces.sees(&app, id) {
-                return Ok(Vec::new());
+                return Ok((Vec::new(), ()));
             }
             let row = SpaceAppRow { app, space: id.to_string(), made: false, default: false };
             open.store.write(|tx| tx.put_space_app(&row))?;
             open.spaces.apps.push(row);
-            Ok(Vec::new())
+            Ok((Vec::new(), ()))
         })
         .await
     }
@@ -180,7 +177,7 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::NotFound`]; [`WalletError::BadInput`] for the default space of an app, which would make another.
     pub async fn unshare_space(&self, id: SpaceId, app: String) -> Result<(), WalletError> {
-        self.owner(id, move |open| {
+        self.change_space(By::Owner, id, move |open| {
             let space = id.to_string();
             let row = open.spaces.apps.iter().find(|row| row.app == app && row.space == space);
             if row.is_some_and(|row| row.default) {
@@ -189,7 +186,7 @@ impl Wallet {
             }
             open.store.write(|tx| tx.remove_space_app(&app, &space))?;
             open.spaces.apps.retain(|row| row.app != app || row.space != space);
-            Ok(Vec::new())
+            Ok((Vec::new(), ()))
         })
         .await
     }
@@ -199,10 +196,10 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::NotFound`].
     pub async fn delete_space(&self, id: SpaceId) -> Result<(), WalletError> {
-        self.owner(id, move |open| {
+        self.change_space(By::Owner, id, move |open| {
             open.store.write(|tx| tx.delete_space(&id.to_string()))?;
             open.spaces.drop_space(id);
-            Ok(Vec::new())
+            Ok((Vec::new(), ()))
         })
         .await
     }
@@ -210,54 +207,31 @@ impl Wallet {
     /// What a query finds in a space, deleted items included if the query asks for them.
     ///
     /// # Errors
-    /// [`WalletError::NotFound`].
-    pub async fn items(&self, id: SpaceId, query: Query) -> Result<Vec<ItemView>, WalletError> {
+    /// [`WalletError::NotFound`], [`WalletError::Forbidden`], [`WalletError::Echo`] for a query that asks for too much.
+    pub async fn items(&self, by: &By, id: SpaceId, query: Query) -> Result<Vec<ItemView>, WalletError> {
+        let by = by.clone();
         self.try_job(move |engine| {
-            let index = engine.unlocked()?.index_of(id)?;
-            let found = evaluate(&query, index);
-            Ok(found.into_iter().filter_map(|item| index.item(item)).map(|item| shown(id, item)).collect())
+            let open = engine.unlocked()?;
+            open.check(&by, id, Scope::Spaces)?;
+            let items = open.name_of(id)?;
+            let items = open.store.items(&items);
+            let found = evaluate::<_, WalletError>(&query, &items)?;
+            let found = found.iter().filter_map(|item| items.item(item).transpose());
+            Ok(found.map(|item| item.map(|item| shown(id, &item))).collect::<Result<_, _>>()?)
         })
         .await
-    }
-
-    /// Adds an item, or writes all properties of one.
-    ///
-    /// # Errors
-    /// [`WalletError::NotFound`], [`WalletError::BadInput`].
-    pub async fn put_item(&self, id: SpaceId, put: PutItem) -> Result<ItemView, WalletError> {
-        let item = match &put.id {
-            Some(item) => item.clone(),
-            None => item_id(clock().as_millis(), random()?),
-        };
-        let made = item.clone();
-        self.owner(id, move |open| match put.id {
-            Some(item) => {
-                open.edit(id, &item, |document, pen, found| document.set_data(pen, &found.id, &put.data))
-            }
-            None => {
-                let name = put.r#type.filter(|name| !name.is_empty() && !name.contains(char::is_whitespace));
-                let name =
-                    name.ok_or_else(|| WalletError::BadInput { what: "an item needs a type".into() })?;
-                let typename = if name.starts_with("dxn:") { name } else { format!("dxn:type:{name}") };
-                let kind = ItemKind::Object;
-                open.add_item(
-                    id,
-                    &NewItem { id: made, kind, typename, parent: None, ends: None, data: put.data },
-                )
-            }
-        })
-        .await?;
-        self.item(id, item).await
     }
 
     /// One item.
     ///
     /// # Errors
-    /// [`WalletError::NotFound`].
-    pub async fn item(&self, id: SpaceId, item: String) -> Result<ItemView, WalletError> {
+    /// [`WalletError::NotFound`], [`WalletError::Forbidden`].
+    pub async fn item(&self, by: &By, id: SpaceId, item: String) -> Result<ItemView, WalletError> {
+        let by = by.clone();
         self.try_job(move |engine| {
-            let index = engine.unlocked()?.index_of(id)?;
-            index.item(&item).map(|item| shown(id, item)).ok_or(NO_ITEM)
+            let open = engine.unlocked()?;
+            open.check(&by, id, Scope::Spaces)?;
+            Ok(shown(id, &open.item_of(id, &item)?))
         })
         .await
     }
@@ -266,10 +240,17 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::NotFound`].
-    pub async fn item_versions(&self, id: SpaceId, item: String) -> Result<Vec<ItemVersion>, WalletError> {
+    pub async fn item_versions(
+        &self,
+        by: &By,
+        id: SpaceId,
+        item: String,
+    ) -> Result<Vec<ItemVersion>, WalletError> {
+        let by = by.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            let document = open.index_of(id)?.item(&item).ok_or(NO_ITEM)?.document;
+            open.check(&by, id, Scope::Spaces)?;
+            let document = open.item_of(id, &item)?.document;
             let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
             let versions =
                 held.document.versions(&item, MOST_VERSIONS).into_iter().map(|version| ItemVersion {
@@ -286,39 +267,22 @@ impl Wallet {
         .await
     }
 
-    /// Deletes an item, or restores it.
-    ///
-    /// # Errors
-    /// [`WalletError::NotFound`].
-    pub async fn set_item_deleted(
-        &self,
-        id: SpaceId,
-        item: String,
-        deleted: bool,
-    ) -> Result<(), WalletError> {
-        self.owner(id, move |open| {
-            open.edit(id, &item, |document, pen, found| document.set_deleted(pen, &found.id, deleted))
-        })
-        .await
-    }
-
     /// Does something in a space, and tells everybody what changed.
-    async fn owner(
+    pub(crate) async fn change_space<T: Send + 'static>(
         &self,
+        by: By,
         id: SpaceId,
-        work: impl FnOnce(&mut Open) -> Result<Vec<DocumentId>, WalletError> + Send + 'static,
-    ) -> Result<(), WalletError> {
+        work: impl FnOnce(&mut Open) -> Result<(Vec<DocumentId>, T), WalletError> + Send + 'static,
+    ) -> Result<T, WalletError> {
         self.try_job(move |engine: &mut Engine| {
             let open = engine.unlocked()?;
-            if !open.spaces.rows.contains_key(&id) {
-                return Err(NO_SPACE);
-            }
-            let documents = work(open)?;
+            open.check(&by, id, Scope::SpacesWrite)?;
+            let (documents, done) = work(open)?;
             engine.tell(Event::Spaces);
             if !documents.is_empty() {
                 engine.tell(Event::Documents { space: id, documents });
             }
-            Ok(())
+            Ok(done)
         })
         .await
     }
@@ -331,7 +295,7 @@ impl Open {
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
-    fn details(&mut self, id: SpaceId) -> Result<SpaceDetails, WalletError> {
+    pub(crate) fn details(&mut self, id: SpaceId) -> Result<SpaceDetails, WalletError> {
         let text = id.to_string();
         let apps = self.spaces.apps.iter().filter(|row| row.space == text).map(|row| SpaceApp {
             app: row.app.clone(),
@@ -341,57 +305,48 @@ impl Open {
         });
         let apps = apps.collect();
         let created = self.spaces.rows.get(&id).ok_or(NO_SPACE)?.created.as_millis();
-        let bytes = self.store.space_size(&text)?;
-        let index = self.index_of(id)?;
-        let named = index.of_type(PROPERTIES).into_iter().find_map(|item| index.item(item));
-        let name = named.and_then(|item| item.data.get("name")?.as_str()).map(str::to_owned);
-        let items = index.items().filter(|item| !item.deleted && !item.is_of(PROPERTIES)).count();
+        let bytes = u64::try_from(self.store.space_size(&text)?).unwrap_or_default();
+        let name = self.space_name(id)?;
+        let about_itself =
+            evaluate::<_, WalletError>(&Query::of_type(PROPERTIES), &self.store.items(&text))?.len();
+        let items = self.store.item_count(&text)?.saturating_sub(about_itself);
         Ok(SpaceDetails { id: text, name, created, items, bytes, apps })
     }
 
-    fn index_of(&mut self, id: SpaceId) -> Result<&halo_echo::MemoryIndex, WalletError> {
-        self.spaces.index(&self.store, id)
+    /// Whether somebody may do something in a space; what they do not see does not exist for them.
+    pub(crate) fn check(&self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
+        let seen = match by {
+            By::Owner => self.spaces.rows.contains_key(&space),
+            By::App(grant) => self.spaces.sees(&self.app(grant, scope)?, space),
+        };
+        seen.then_some(()).ok_or(NO_SPACE)
     }
 
-    fn add_item(&mut self, space: SpaceId, item: &NewItem) -> Result<Vec<DocumentId>, WalletError> {
-        // As DXOS's clients do: a document for the item, and a link to it in the directory.
-        let root = self.spaces.rows.get(&space).ok_or(NO_SPACE)?;
-        let (key, root) = (data_encoding::HEXLOWER.encode(&root.key), DocumentId::from_bytes(&root.root)?);
-        let pen = self.pen(space);
-        let document = DocumentId::from_random(random::<16>()?);
-        let mut fresh = Document::directory(pen, &key)?;
-        fresh.put_item(pen, item)?;
-        let mut updates = vec![(document, fresh.save())];
-        let held = self.spaces.hold(&self.store, space, root)?.ok_or(NO_SPACE)?;
-        let mut directory = Document::load(&held.document.save())?;
-        updates.push((root, directory.put_link(pen, &item.id, &document.url())?));
-        self.updated(space, updates)
+    /// The name of a space in the store, if there is such a space.
+    fn name_of(&self, id: SpaceId) -> Result<String, WalletError> {
+        self.spaces.rows.get(&id).map(|row| row.id.clone()).ok_or(NO_SPACE)
     }
 
-    fn edit(
-        &mut self,
-        space: SpaceId,
-        item: &str,
-        edit: impl FnOnce(&mut Document, halo_echo::Pen, &Item) -> Result<Vec<u8>, halo_echo::EchoError>,
-    ) -> Result<Vec<DocumentId>, WalletError> {
-        let pen = self.pen(space);
-        let found = self.index_of(space)?.item(item).cloned().ok_or(NO_ITEM)?;
-        let held = self.spaces.hold(&self.store, space, found.document)?.ok_or(NO_ITEM)?;
-        let mut document = Document::load(&held.document.save())?;
-        let change = edit(&mut document, pen, &found)?;
-        if change.is_empty() { Ok(Vec::new()) } else { self.updated(space, vec![(found.document, change)]) }
+    pub(crate) fn item_of(&self, id: SpaceId, item: &str) -> Result<Item, WalletError> {
+        let space = self.name_of(id)?;
+        self.store.items(&space).item(item)?.ok_or(NO_ITEM)
     }
 
-    fn updated(
-        &mut self,
-        space: SpaceId,
-        updates: Vec<(DocumentId, Vec<u8>)>,
-    ) -> Result<Vec<DocumentId>, WalletError> {
-        Ok(self.update(space, updates)?.into_iter().map(|one| one.document).collect())
+    pub(crate) fn space_name(&self, id: SpaceId) -> Result<Option<String>, WalletError> {
+        let named = self.properties_of(id)?;
+        Ok(named.and_then(|item| Some(item.data.get("name")?.as_str()?.to_owned())))
+    }
+
+    /// The item that says what a space is called: the oldest, should there be several.
+    fn properties_of(&self, id: SpaceId) -> Result<Option<Item>, WalletError> {
+        let space = self.name_of(id)?;
+        let items = self.store.items(&space);
+        let found = evaluate::<_, WalletError>(&Query::of_type(PROPERTIES), &items)?;
+        Ok(found.first().map(|first| items.item(first)).transpose()?.flatten())
     }
 }
 
-fn shown(space: SpaceId, item: &Item) -> ItemView {
+pub(crate) fn shown(space: SpaceId, item: &Item) -> ItemView {
     let name = |name: &String| name.strip_prefix("dxn:type:").unwrap_or(name).to_owned();
     ItemView {
         id: item.id.clone(),
@@ -406,7 +361,7 @@ fn shown(space: SpaceId, item: &Item) -> ItemView {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, WalletError> {
+pub(crate) fn checked_name(name: &str) -> Result<String, WalletError> {
     let name = name.trim();
     let bad = |what: &str| WalletError::BadInput { what: what.to_owned() };
     if name.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halo_echo::{Document, DocumentId, Item, MemoryIndex, SpaceId};
+use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,6 @@ use crate::error::WalletError;
 use crate::feeds::{checked, opened};
 use crate::handle::Wallet;
 use crate::open::Open;
-use crate::spaces::rows_of;
 
 /// Blocks that are read at once.
 const STEP: usize = 1_000;
@@ -54,6 +53,14 @@ impl Wallet {
                     report.problems.push(format!("space {id}: {error}"));
                 }
             }
+            for space in open.store.faulty_indexes()? {
+                if rebuild {
+                    open.store.write(|tx| tx.rebuild_index(&space))?;
+                    report.rebuilt += 1;
+                } else {
+                    report.problems.push(format!("the index of space {space} is not what is in its items"));
+                }
+            }
             Ok(report)
         })
         .await
@@ -78,12 +85,7 @@ impl Open {
 
     /// A document as the store has it, whatever is in memory.
     fn read(&self, id: &[u8; 16]) -> Result<Document, WalletError> {
-        let mut parts = self.store.document(id)?.into_iter();
-        let mut document = Document::load(&parts.next().unwrap_or_default())?;
-        for part in parts {
-            document.apply(&part)?;
-        }
-        Ok(document)
+        Ok(Document::load(&self.store.document(id)?.concat())?)
     }
 
     fn examine_feeds(
@@ -138,37 +140,36 @@ impl Open {
         rebuild: bool,
         report: &mut DoctorReport,
     ) -> Result<(), WalletError> {
-        let mut kept: BTreeMap<DocumentId, BTreeMap<String, String>> = BTreeMap::new();
-        for row in self.store.items(space)? {
+        let mut kept: BTreeMap<DocumentId, BTreeMap<String, Item>> = BTreeMap::new();
+        self.store.items(space).visit(&Near::All, &mut |item| {
             report.items += 1;
-            kept.entry(DocumentId::from_bytes(&row.document)?).or_default().insert(row.id, row.json);
-        }
-        let mut index = MemoryIndex::default();
+            kept.entry(item.document).or_default().insert(item.id.clone(), item.clone());
+        })?;
         for (id, document) in documents {
-            index.replace(*id, Item::all_in(*id, &document.objects()));
-        }
-        let mut wrong = Vec::new();
-        for id in documents.keys() {
-            let rows = rows_of(index.in_document(id));
-            let wanted: BTreeMap<String, String> =
-                rows.iter().map(|(id, json)| ((*id).to_owned(), json.clone())).collect();
-            if kept.remove(id).unwrap_or_default() != wanted {
-                wrong.push(*id);
+            let items = Item::all_in(*id, &document.objects());
+            let wanted: BTreeMap<_, _> = items.iter().map(|item| (item.id.clone(), item.clone())).collect();
+            if kept.remove(id).unwrap_or_default() == wanted {
+                continue;
             }
-        }
-        for id in &wrong {
             if rebuild {
-                let rows = rows_of(index.in_document(id));
-                self.store.write(|tx| tx.put_items(space, id.as_bytes(), &rows))?;
+                self.store.write(|tx| tx.put_items(space, id.as_bytes(), &items))?;
                 report.rebuilt += 1;
             } else {
                 report
                     .problems
-                    .push(format!("the index of document {id} of space {space} is not what is in it"));
+                    .push(format!("the items of document {id} of space {space} are not what is in it"));
             }
         }
-        if report.rebuilt > 0 {
-            self.spaces.forget(space.parse()?);
+        let (counted, measured) = (self.store.space_size(space)?, self.store.measured_size(space)?);
+        if counted != measured {
+            if rebuild {
+                self.store.write(|tx| tx.grow_space(space, measured - counted))?;
+                report.rebuilt += 1;
+            } else {
+                report
+                    .problems
+                    .push(format!("space {space} takes {measured} bytes and is said to take {counted}"));
+            }
         }
         Ok(())
     }
@@ -183,7 +184,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{CreateIdentity, KdfTarget, PutItem, WalletConfig};
+    use crate::{By, CreateIdentity, KdfTarget, PutItem, WalletConfig};
 
     /// A wallet with one item in one space.
     async fn wallet(dir: &std::path::Path) -> (Wallet, SpaceId) {
@@ -200,8 +201,8 @@ mod tests {
         wallet.create_identity(new).await.unwrap();
         let space: SpaceId = wallet.add_space("Home".into()).await.unwrap().id.parse().unwrap();
         let data = json!({"title": "Milk"}).as_object().unwrap().clone();
-        let put = PutItem { id: None, r#type: Some("example.org/type/Task".into()), data };
-        wallet.put_item(space, put).await.unwrap();
+        let put = PutItem { r#type: Some("example.org/type/Task".into()), data, ..PutItem::default() };
+        wallet.put_item(&By::Owner, space, put).await.unwrap();
         (wallet, space)
     }
 

@@ -13,6 +13,7 @@ mod appearance;
 mod approvals;
 mod approve;
 mod apps;
+mod archive;
 mod asker;
 mod collection;
 mod command;
@@ -28,6 +29,7 @@ mod open;
 mod paths;
 mod phrase;
 mod profile;
+mod put;
 mod random;
 mod request;
 #[cfg(target_os = "linux")]
@@ -38,8 +40,9 @@ mod tokens;
 mod view;
 
 pub use approve::Ticket;
+pub use archive::{Imported, Sealing};
 pub use asker::{AppKind, Asker, Process};
-pub use collection::{ItemVersion, ItemView, PutItem, SpaceApp, SpaceDetails};
+pub use collection::{By, ItemVersion, ItemView, SpaceApp, SpaceDetails};
 pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
@@ -48,10 +51,11 @@ pub use config::{KdfTarget, WalletConfig};
 pub use doctor::DoctorReport;
 pub use error::WalletError;
 pub use halo_echo::query::Query;
-pub use halo_echo::{DocumentId, EchoError, Heads, SpaceId};
+pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, SpaceId, Splice, SyncState};
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use paths::{default_profile, runtime_dir};
+pub use put::{PutItem, Synced};
 pub use request::{
     AnsweredBy, Approval, AskerView, Comparison, GrantId, Outcome, ProfileField, RequestId, RequestView,
     Scope, SignInRequest, Warning,

@@ -9,13 +9,14 @@
 use std::collections::BTreeMap;
 
 use halo_echo::query::{Query, evaluate};
-use halo_echo::{Document, DocumentId, EchoError, Heads, Item, MemoryIndex, NewItem, Pen, SpaceId};
+use halo_echo::{Document, DocumentId, EchoError, Heads, Index, Item, NewItem, Pen, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::SpaceKey;
 use halo_protocol::feed::Change;
 use halo_store::{SpaceAppRow, SpaceRow, Store};
 use sha2::{Digest, Sha256};
 
+use crate::collection::{By, checked_name};
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::feeds::OwnFeed;
@@ -26,10 +27,11 @@ use crate::random::random;
 use crate::request::{GrantId, Scope};
 use crate::view::Event;
 
-/// Changes of a document are folded into one after so many.
-const MOST_CHANGES: usize = 64;
+/// Changes of a document are folded into it when they are larger than it was, and than this: so that neither a small
+/// one is written too often, nor a large one for every change.
+const SMALL: usize = 8 * 1024;
 /// Documents kept in memory.
-const MOST_DOCUMENTS: usize = 4_096;
+const MOST_DOCUMENTS: usize = 1_024;
 /// Documents in one update.
 const MOST_UPDATES: usize = 10_000;
 
@@ -53,6 +55,8 @@ pub struct SpaceView {
     pub created: u64,
     /// It is where this app keeps what has no other place.
     pub default: bool,
+    /// What it is called, by its owner or by an app.
+    pub name: Option<String>,
 }
 
 /// What somebody lacks of a document.
@@ -115,18 +119,24 @@ impl Wallet {
             if let Some(space) = open.spaces_of(&app)?.into_iter().find(|space| space.default) {
                 return Ok(space);
             }
-            engine.make_space(&grant, true)
+            // Made before the client comes, so its properties are not the client's to write.
+            engine.make_space(&grant, true, Some(properties(None)?))
         })
         .await
     }
 
-    /// Makes a space that the app sees.
+    /// Makes a space that the app sees: with this name, or without one for a client that names it itself.
     ///
     /// # Errors
     /// [`WalletError::Forbidden`] without the scope `halo:spaces:write`.
-    pub async fn create_space(&self, grant: &GrantId) -> Result<SpaceView, WalletError> {
+    pub async fn create_space(
+        &self,
+        grant: &GrantId,
+        name: Option<String>,
+    ) -> Result<SpaceView, WalletError> {
         let grant = grant.clone();
-        self.try_job(move |engine| engine.make_space(&grant, false)).await
+        let properties = name.map(|name| properties(Some(&checked_name(&name)?))).transpose()?;
+        self.try_job(move |engine| engine.make_space(&grant, false, properties)).await
     }
 
     /// What somebody who has these heads lacks of these documents. Documents that are not there are left out.
@@ -142,7 +152,7 @@ impl Wallet {
         let grant = grant.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check_space(&grant, space, Scope::Spaces)?;
+            open.check(&By::App(grant), space, Scope::Spaces)?;
             let mut changes = Vec::new();
             for (document, have) in wanted {
                 let Some(held) = open.spaces.hold(&open.store, space, document)? else { continue };
@@ -170,7 +180,7 @@ impl Wallet {
         let grant = grant.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check_space(&grant, space, Scope::SpacesWrite)?;
+            open.check(&By::App(grant), space, Scope::SpacesWrite)?;
             let done = open.update(space, updates)?;
             let documents =
                 done.iter().filter(|one| one.before != one.after).map(|one| one.document).collect::<Vec<_>>();
@@ -197,10 +207,11 @@ impl Wallet {
                 if wanted.as_ref().is_some_and(|ids| !ids.contains(&space.id.to_string())) {
                     continue;
                 }
-                let index = open.spaces.index(&open.store, space.id)?;
-                for id in evaluate(&query, index) {
-                    if let Some(item) = halo_echo::query::Index::item(index, id) {
-                        hits.push(Hit { id: item.id.clone(), space: space.id, document: item.document });
+                let name = space.id.to_string();
+                let items = open.store.items(&name);
+                for id in evaluate::<_, WalletError>(&query, &items)? {
+                    if let Some(item) = items.item(&id)? {
+                        hits.push(Hit { id, space: space.id, document: item.document });
                     }
                 }
             }
@@ -211,10 +222,15 @@ impl Wallet {
 }
 
 impl Engine {
-    fn make_space(&mut self, grant: &GrantId, default: bool) -> Result<SpaceView, WalletError> {
+    fn make_space(
+        &mut self,
+        grant: &GrantId,
+        default: bool,
+        properties: Option<NewItem>,
+    ) -> Result<SpaceView, WalletError> {
         let open = self.unlocked()?;
         let app = open.app(grant, if default { Scope::Spaces } else { Scope::SpacesWrite })?;
-        let space = open.make_space(app, default)?;
+        let space = open.begin_space(Some((app, default)), properties)?;
         self.tell(Event::Spaces);
         Ok(space)
     }
@@ -230,11 +246,6 @@ impl Open {
         Ok(app_of(grant))
     }
 
-    fn check_space(&self, grant: &GrantId, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
-        let app = self.app(grant, scope)?;
-        self.spaces.sees(&app, space).then_some(()).ok_or(NO_SPACE)
-    }
-
     fn spaces_of(&self, app: &str) -> Result<Vec<SpaceView>, WalletError> {
         let mut spaces = self
             .spaces
@@ -242,16 +253,10 @@ impl Open {
             .iter()
             .filter(|row| row.app == app)
             .filter_map(|row| Some((self.spaces.rows.get(&row.space.parse().ok()?)?, row.default)))
-            .map(|(row, default)| view(row, default))
+            .map(|(row, default)| self.view(row, default))
             .collect::<Result<Vec<_>, _>>()?;
         spaces.sort_by_key(|space| (space.created, space.id));
         Ok(spaces)
-    }
-
-    fn make_space(&mut self, app: String, default: bool) -> Result<SpaceView, WalletError> {
-        // A client that makes a space writes its properties itself; the default one is there before the client.
-        let properties = if default { Some(properties(None)?) } else { None };
-        self.begin_space(Some((app, default)), properties)
     }
 
     /// Makes a space: its directory, its first epoch, and this device's feed with the directory in its first block.
@@ -282,14 +287,27 @@ impl Open {
             tx.add_epoch(&row.id, epoch.id().as_bytes(), epoch.number, &epoch.encode())?;
             feed.keep(tx, &written)?;
             tx.save_document(&row.id, &row.root, &saved)?;
-            tx.put_items(&row.id, &row.root, &rows_of(&items))
+            tx.grow_space(&row.id, size(saved.len()))?;
+            tx.put_items(&row.id, &row.root, &items)
         })?;
         feed.said(written);
         self.spaces.feeds.insert(id, feed);
-        let space = view(&row, default)?;
-        self.spaces.rows.insert(id, row);
+        self.spaces.rows.insert(id, row.clone());
         self.spaces.apps.extend(seen);
+        let space = self.view(&row, default)?;
         Ok(space)
+    }
+
+    fn view(&self, row: &SpaceRow, default: bool) -> Result<SpaceView, WalletError> {
+        let id = row.id.parse()?;
+        Ok(SpaceView {
+            id,
+            key: row.key,
+            root: DocumentId::from_bytes(&row.root)?,
+            created: row.created.as_millis(),
+            default,
+            name: self.space_name(id)?,
+        })
     }
 
     /// How this wallet signs its own changes in a space. Nothing that two apps could compare.
@@ -304,21 +322,8 @@ impl Open {
         Pen { actor, seconds: i64::try_from(clock().seconds()).unwrap_or_default() }
     }
 
-    /// Applies changes, all of them or none.
-    pub(crate) fn update(
-        &mut self,
-        space: SpaceId,
-        updates: Vec<(DocumentId, Vec<u8>)>,
-    ) -> Result<Vec<DocumentUpdated>, WalletError> {
-        let done = self.try_update(space, updates);
-        if done.is_err() {
-            // What is in memory may have taken a part of it.
-            self.spaces.forget(space);
-        }
-        done
-    }
-
-    fn try_update(
+    /// Applies an app's changes, all of them or none.
+    fn update(
         &mut self,
         space: SpaceId,
         updates: Vec<(DocumentId, Vec<u8>)>,
@@ -327,27 +332,55 @@ impl Open {
             let size = updates.len();
             return Err(EchoError::TooLarge { what: "an update", size, most: MOST_UPDATES }.into());
         }
-        let mut done: BTreeMap<DocumentId, DocumentUpdated> = BTreeMap::new();
-        let mut fresh: BTreeMap<DocumentId, Vec<u8>> = BTreeMap::new();
-        for (document, bytes) in updates {
-            let held = self.spaces.hold_or_make(&self.store, space, document)?;
-            let before = held.document.heads();
-            if held.document.apply(&bytes)?.known {
-                done.entry(document).or_insert(DocumentUpdated { document, after: before.clone(), before });
-                continue;
-            }
-            held.changes += 1;
-            let after = held.document.heads();
-            done.entry(document).and_modify(|one| one.after.clone_from(&after)).or_insert(DocumentUpdated {
-                document,
-                before,
-                after,
-            });
-            // Chunks one behind the other are a file of changes as well.
-            fresh.entry(document).or_default().extend(bytes);
+        self.together(space, |open, batch| {
+            updates.into_iter().try_for_each(|(document, bytes)| {
+                open.change(batch, document, |held| {
+                    let known = held.apply(&bytes)?.known;
+                    Ok(if known { Vec::new() } else { bytes })
+                })
+            })
+        })
+    }
+
+    /// Changes documents of one space in one transaction, and one block of this device's feed.
+    pub(crate) fn together(
+        &mut self,
+        space: SpaceId,
+        work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
+    ) -> Result<Vec<DocumentUpdated>, WalletError> {
+        let mut batch = Batch { space, fresh: BTreeMap::new(), done: BTreeMap::new() };
+        let kept = work(self, &mut batch).and_then(|()| self.keep(space, batch.fresh));
+        if let Err(error) = kept {
+            // What is in memory may have taken a part of it.
+            self.spaces.forget(space);
+            return Err(error);
         }
-        self.keep(space, fresh)?;
-        Ok(done.into_values().collect())
+        Ok(batch.done.into_values().collect())
+    }
+
+    /// Changes one document, which is made if there is none; `change` gives what it added, nothing for nothing.
+    pub(crate) fn change(
+        &mut self,
+        batch: &mut Batch,
+        document: DocumentId,
+        change: impl FnOnce(&mut Document) -> Result<Vec<u8>, EchoError>,
+    ) -> Result<(), WalletError> {
+        let held = self.spaces.hold_or_make(&self.store, batch.space, document)?;
+        let before = held.document.heads();
+        let bytes = change(&mut held.document)?;
+        let after = held.document.heads();
+        if held.is_new && bytes.is_empty() && !batch.fresh.contains_key(&document) {
+            // Nothing came of it: there is still no such document.
+            self.spaces.documents.remove(&document);
+            return Ok(());
+        }
+        let done = DocumentUpdated { document, before, after: after.clone() };
+        batch.done.entry(document).and_modify(|one| one.after = after).or_insert(done);
+        if !bytes.is_empty() {
+            // Chunks one behind the other are a file of changes as well.
+            batch.fresh.entry(document).or_default().extend(bytes);
+        }
+        Ok(())
     }
 
     /// Writes changes that the documents in memory have already.
@@ -355,29 +388,30 @@ impl Open {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.spaces.index(&self.store, space)?;
         let changes =
             fresh.iter().map(|(id, bytes)| Change { document: *id.as_bytes(), bytes: bytes.clone() });
         let written = self.spaces.feed(&self.store, &self.keys, space)?.write(changes.collect())?;
         let name = space.to_string();
-        let Spaces { documents, indexes, feeds, .. } = &mut self.spaces;
-        let index = indexes.entry(space).or_default();
+        let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feed = feeds.get_mut(&space).ok_or(NO_SPACE)?;
         self.store.write(|tx| {
             feed.keep(tx, &written)?;
+            let mut grown = 0;
             for (id, bytes) in fresh {
                 let Some(held) = documents.get_mut(&id) else { continue };
-                if held.is_new || held.changes > MOST_CHANGES {
-                    tx.save_document(&name, id.as_bytes(), &held.document.save())?;
-                    (held.is_new, held.changes) = (false, 0);
+                held.changes += bytes.len();
+                grown += size(bytes.len());
+                if held.is_new || held.changes > held.saved.max(SMALL) {
+                    let saved = held.document.save();
+                    tx.save_document(&name, id.as_bytes(), &saved)?;
+                    grown += size(saved.len()) - size(held.saved) - size(held.changes);
+                    (held.is_new, held.changes, held.saved) = (false, 0, saved.len());
                 } else {
                     tx.add_change(id.as_bytes(), &bytes)?;
                 }
-                if index.replace(id, Item::all_in(id, &held.document.objects())) {
-                    tx.put_items(&name, id.as_bytes(), &rows_of(index.in_document(&id)))?;
-                }
+                tx.put_items(&name, id.as_bytes(), &Item::all_in(id, &held.document.objects()))?;
             }
-            Ok(())
+            tx.grow_space(&name, grown)
         })?;
         feed.said(written);
         self.spaces.evict();
@@ -393,12 +427,13 @@ pub(crate) fn properties(name: Option<&str>) -> Result<NewItem, WalletError> {
         typename: PROPERTIES.to_owned(),
         parent: None,
         ends: None,
+        keys: Vec::new(),
         data: name.map(|name| ("name".to_owned(), name.into())).into_iter().collect(),
     })
 }
 
-pub(crate) fn rows_of<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<(&'a str, String)> {
-    items.into_iter().filter_map(|item| Some((item.id.as_str(), serde_json::to_string(item).ok()?))).collect()
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// Names an app as its spaces know it: what asks under the same id from another executable is another app.
@@ -410,21 +445,20 @@ pub(crate) fn app_of(grant: &Grant) -> String {
     }
 }
 
-fn view(row: &SpaceRow, default: bool) -> Result<SpaceView, WalletError> {
-    Ok(SpaceView {
-        id: row.id.parse()?,
-        key: row.key,
-        root: DocumentId::from_bytes(&row.root)?,
-        created: row.created.as_millis(),
-        default,
-    })
+/// Changes that become one transaction.
+pub(crate) struct Batch {
+    space: SpaceId,
+    fresh: BTreeMap<DocumentId, Vec<u8>>,
+    done: BTreeMap<DocumentId, DocumentUpdated>,
 }
 
 /// A document in memory.
 pub(crate) struct Held {
     space: SpaceId,
     pub(crate) document: Document,
-    /// Changes since it was saved as a whole.
+    /// Bytes of it when it was saved as a whole.
+    saved: usize,
+    /// Bytes of the changes since.
     changes: usize,
     /// Not in the store yet.
     is_new: bool,
@@ -436,7 +470,6 @@ pub(crate) struct Held {
 pub(crate) struct Spaces {
     pub(crate) rows: BTreeMap<SpaceId, SpaceRow>,
     pub(crate) apps: Vec<SpaceAppRow>,
-    indexes: BTreeMap<SpaceId, MemoryIndex>,
     documents: BTreeMap<DocumentId, Held>,
     feeds: BTreeMap<SpaceId, OwnFeed>,
     turn: u64,
@@ -469,28 +502,6 @@ impl Spaces {
         self.feeds.get(&space).ok_or(NO_SPACE)
     }
 
-    /// The items of a space.
-    pub(crate) fn index(&mut self, store: &Store, space: SpaceId) -> Result<&MemoryIndex, WalletError> {
-        if !self.rows.contains_key(&space) {
-            return Err(NO_SPACE);
-        }
-        if let std::collections::btree_map::Entry::Vacant(place) = self.indexes.entry(space) {
-            let damaged = |_| WalletError::Damaged { what: "an item cannot be read".into() };
-            let mut items: BTreeMap<DocumentId, Vec<Item>> = BTreeMap::new();
-            for row in store.items(&space.to_string())? {
-                let mut item: Item = serde_json::from_str(&row.json).map_err(damaged)?;
-                item.document = DocumentId::from_bytes(&row.document)?;
-                items.entry(item.document).or_default().push(item);
-            }
-            let mut index = MemoryIndex::default();
-            for (document, items) in items {
-                index.replace(document, items);
-            }
-            place.insert(index);
-        }
-        self.indexes.get(&space).ok_or(NO_SPACE)
-    }
-
     /// A document of a space, in memory.
     pub(crate) fn hold(
         &mut self,
@@ -501,14 +512,12 @@ impl Spaces {
         self.turn += 1;
         if !self.documents.contains_key(&id) {
             let Some(of) = store.space_of_document(id.as_bytes())? else { return Ok(None) };
-            let mut parts = store.document(id.as_bytes())?.into_iter();
-            let mut document = Document::load(&parts.next().unwrap_or_default())?;
-            let mut changes = 0;
-            for part in parts {
-                document.apply(&part)?;
-                changes += 1;
-            }
-            let held = Held { space: of.parse()?, document, changes, is_new: false, used: self.turn };
+            let parts = store.document(id.as_bytes())?;
+            let saved = parts.first().map_or(0, Vec::len);
+            let whole = parts.concat();
+            let document = Document::load(&whole)?;
+            let (changes, used) = (whole.len() - saved, self.turn);
+            let held = Held { space: of.parse()?, document, saved, changes, is_new: false, used };
             self.documents.insert(id, held);
         }
         // A document of another space does not exist for whoever asks in this one.
@@ -528,7 +537,8 @@ impl Spaces {
         let there = self.documents.contains_key(&id) || store.space_of_document(id.as_bytes())?.is_some();
         if !there {
             let used = self.turn;
-            let held = Held { space, document: Document::empty(), changes: 0, is_new: true, used };
+            let document = Document::empty();
+            let held = Held { space, document, saved: 0, changes: 0, is_new: true, used };
             self.documents.insert(id, held);
         }
         self.hold(store, space, id)?.ok_or(NO_DOCUMENT)
@@ -536,7 +546,6 @@ impl Spaces {
 
     /// Drops what is in memory of a space; it is read anew.
     pub(crate) fn forget(&mut self, space: SpaceId) {
-        self.indexes.remove(&space);
         self.feeds.remove(&space);
         self.documents.retain(|_, held| held.space != space);
     }

@@ -11,7 +11,7 @@ pub(crate) struct Options {
     /// How many times the process is killed.
     #[arg(long, default_value_t = 200, value_name = "N")]
     rounds: u32,
-    /// How many cases a property is tried with.
+    /// How many cases a property is tried with, and how many seeds a simulation.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     cases: u32,
 }
@@ -23,6 +23,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     crash(place, options.rounds)?;
     Run::cargo(place)
         .env("PROPTEST_CASES", options.cases.to_string())
+        .env("HALO_SEEDS", options.cases.to_string())
         .args(["test", "--locked", "--workspace", "--lib", "--test", "it"])
         .run()
 }

@@ -179,12 +179,17 @@ fn types(place: &Place) -> Result<(), Trouble> {
 
 fn clients(place: &Place) -> Result<(), Trouble> {
     programs(place)?;
+    setup::installed(place, "examples/notes")?;
     setup::installed(place, "tests/clients")?;
     Run::npm(place, "tests/clients").env("HALO_BIN", place.built("debug", "halo")).args(["test"]).run()
 }
 
 fn dxos(place: &Place) -> Result<(), Trouble> {
     programs(place)?;
+    // The browser that the example is tried in is driven as in the clients' tests.
+    setup::installed(place, "tests/clients")?;
+    setup::installed(place, "examples/dxos-tasks")?;
+    Run::npm(place, "examples/dxos-tasks").args(["run", "build"]).run()?;
     setup::installed(place, "tests/dxos")?;
     Run::npm(place, "tests/dxos").env("HALO_BIN", place.built("debug", "halo")).args(["test"]).run()
 }

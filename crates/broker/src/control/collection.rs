@@ -1,6 +1,8 @@
 //! The methods about spaces and what is in them.
 
-use halo_wallet::{GrantId, PutItem, Query, SpaceId, Wallet};
+use std::path::PathBuf;
+
+use halo_wallet::{By, GrantId, Passphrase, PutItem, Query, Sealing, SpaceId, Wallet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,6 +29,23 @@ struct Share {
 struct Unshare {
     id: String,
     app: String,
+}
+
+#[derive(Deserialize)]
+struct Export {
+    id: String,
+    path: PathBuf,
+    #[serde(default)]
+    passphrase: Option<String>,
+    #[serde(default)]
+    plain: bool,
+}
+
+#[derive(Deserialize)]
+struct Import {
+    path: PathBuf,
+    #[serde(default)]
+    passphrase: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,23 +82,36 @@ pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8]) -> Answer {
             done(wallet.unshare_space(space(&id)?, app).await)
         }
         "spaces.delete" => done(wallet.delete_space(space(&params::<Space>(text)?.id)?).await),
+        "spaces.export" => {
+            let Export { id, path, passphrase, plain } = params(text)?;
+            let how = match passphrase {
+                Some(passphrase) => Sealing::Passphrase(Passphrase::new(passphrase)),
+                None if plain => Sealing::Plain,
+                None => Sealing::Own,
+            };
+            done(wallet.export_space(space(&id)?, path, how).await)
+        }
+        "spaces.import" => {
+            let Import { path, passphrase } = params(text)?;
+            Ok(json!(wallet.import_space(path, passphrase.map(Passphrase::new)).await?))
+        }
         "items.query" => {
             let InSpace { space: id, query, .. } = params(text)?;
             let query = query.unwrap_or_else(everything).to_string();
             let query = Query::parse(&query).map_err(|error| bad(error.to_string()))?;
-            Ok(json!(wallet.items(space(&id)?, query).await?))
+            Ok(json!(wallet.items(&By::Owner, space(&id)?, query).await?))
         }
         "items.get" => {
             let InSpace { space: id, id: item, .. } = params(text)?;
-            Ok(json!(wallet.item(space(&id)?, item).await?))
+            Ok(json!(wallet.item(&By::Owner, space(&id)?, item).await?))
         }
         "items.put" => {
             let Put { space: id, item } = params(text)?;
-            Ok(json!(wallet.put_item(space(&id)?, item).await?))
+            Ok(json!(wallet.put_item(&By::Owner, space(&id)?, item).await?))
         }
         "items.delete" | "items.restore" => {
             let InSpace { space: id, id: item, .. } = params(text)?;
-            done(wallet.set_item_deleted(space(&id)?, item, method == "items.delete").await)
+            done(wallet.set_item_deleted(&By::Owner, space(&id)?, item, method == "items.delete").await)
         }
         _ => Err(ControlError::new("control.unknown_method", format!("there is no method {method:?}"))),
     }

@@ -12,6 +12,7 @@ use super::Grant;
 use super::proto::{Any, Content, Empty, Outcome, Request, Response, RpcError, RpcMessage, StreamClose};
 use super::streams::Stream;
 use crate::clock;
+use crate::openid::is_over;
 use crate::state::Face;
 
 /// Streams that one client may have open.
@@ -89,7 +90,7 @@ impl Peer<'_> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if !self.desk.face.wallet.snapshot().grants.contains_key(self.desk.grant.grant()) {
+            if is_over(self.desk.face, self.desk.grant) {
                 return None;
             }
             tokio::select! {
@@ -173,8 +174,11 @@ impl Peer<'_> {
     }
 
     async fn happened(&mut self, event: &Event) -> Option<()> {
-        let concerned: Vec<i32> =
-            self.streams.iter().filter(|(_, stream)| stream.concerns(event)).map(|(id, _)| *id).collect();
+        let concerned: Vec<i32> = self
+            .streams
+            .iter_mut()
+            .filter_map(|(id, stream)| stream.concerns(event).then_some(*id))
+            .collect();
         for id in concerned {
             self.refresh(id).await?;
         }

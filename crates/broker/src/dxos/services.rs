@@ -44,7 +44,7 @@ impl Peer<'_> {
             }
             "ContactsService.GetContacts" => Ok(ContactBook {}.encode_to_vec()),
             "SpacesService.CreateSpace" => {
-                let space = self.desk.face.wallet.create_space(self.desk.grant.grant()).await?;
+                let space = self.desk.face.wallet.create_space(self.desk.grant.grant(), None).await?;
                 let me = self.desk.identity().await?;
                 Ok(describe(&space, &me).encode_to_vec())
             }

@@ -106,20 +106,27 @@ impl Stream {
     }
 
     /// Whether an event may have changed what it says.
-    pub(super) fn concerns(&self, event: &Event) -> bool {
+    pub(super) fn concerns(&mut self, event: &Event) -> bool {
         match (self, event) {
-            (Self::Live { what, .. }, Event::Changed) => *what != Live::Spaces,
+            // Also what somebody hears who was too slow for the events.
+            (Self::Live { .. }, Event::Changed) => true,
             (Self::Live { what, .. }, Event::Spaces) => matches!(what, Live::Spaces | Live::HaloCredentials),
             (Self::Documents(subscription), Event::Documents { space, documents }) => {
-                subscription.space == *space
-                    && documents.iter().any(|document| subscription.documents.contains_key(document))
+                if subscription.space != *space {
+                    return false;
+                }
+                let followed = &subscription.documents;
+                let touched = documents.iter().filter(|document| followed.contains_key(document));
+                subscription.stale.extend(touched);
+                !subscription.stale.is_empty()
             }
             (Self::Query(query), Event::Documents { space, .. }) => {
                 query.reactive
                     && query.spaces.as_ref().is_none_or(|spaces| spaces.contains(&space.to_string()))
             }
-            // Whoever missed events hears "changed".
-            (Self::Documents(_) | Self::Query(_), Event::Changed) => false,
+            // The heads tell what is new, and the query finds it.
+            (Self::Documents(_), Event::Changed) => true,
+            (Self::Query(query), Event::Changed) => query.reactive,
             _ => false,
         }
     }

@@ -146,6 +146,11 @@ impl Sessions {
         self.lines.remove(&session).map(|line| (line.client_id, line.latest))
     }
 
+    /// Whether a session has ended before its time.
+    pub(super) fn has_ended(&self, session: u64) -> bool {
+        self.ended.contains_key(&session)
+    }
+
     /// Apps that have tokens which work from `source`.
     pub(super) fn clients_of(&self, source: &Source) -> Vec<String> {
         self.tokens

@@ -25,6 +25,7 @@ mod par;
 mod params;
 mod revoke;
 mod sign_in;
+mod ticket;
 mod token;
 mod userinfo;
 
@@ -44,10 +45,11 @@ use access::Sessions;
 use attempt::Attempts;
 use code::Codes;
 use dpop::Seen;
+use ticket::Tickets;
 
 pub(crate) use access::Access;
 pub(crate) use error::OAuthError;
-pub(crate) use userinfo::check as check_access;
+pub(crate) use ticket::{check_line, endings, is_over};
 
 /// What the provider remembers; all of it bounded, in memory, and gone when the wallet locks.
 #[derive(Default)]
@@ -56,6 +58,7 @@ pub(crate) struct Openid {
     codes: Mutex<Codes>,
     sessions: Mutex<Sessions>,
     seen: Mutex<Seen>,
+    tickets: Mutex<Tickets>,
 }
 
 impl Openid {
@@ -65,6 +68,7 @@ impl Openid {
         lock(&self.codes).expire(now);
         lock(&self.sessions).expire(now);
         lock(&self.seen).expire(now);
+        lock(&self.tickets).expire(now);
     }
 
     /// A grant is gone.
@@ -77,6 +81,7 @@ impl Openid {
     pub(crate) fn forget_all(&self) {
         lock(&self.codes).clear();
         lock(&self.sessions).clear();
+        lock(&self.tickets).clear();
     }
 
     /// Drops what the snapshot does not vouch for.
@@ -103,6 +108,8 @@ pub(crate) fn router(face: Arc<Face>) -> Router {
         .route("/jwks", get(jwk::jwks))
         .route("/revoke", post(revoke::revoke))
         .route("/halo", get(live::live))
+        .route("/halo/ticket", post(ticket::ticket))
+        .route("/halo/data", get(crate::native::connect))
         .route("/dxos", get(crate::dxos::connect))
         .route("/halo/reveal", post(contact::reveal))
         .route("/halo/hello", post(hello::hello))

@@ -21,7 +21,7 @@ pub(super) async fn userinfo(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, OAuthError> {
-    let access = resource(&face, &caller, &headers, &method)?;
+    let access = resource(&face, &caller, &headers, &method, "/userinfo")?;
     let info = face.wallet.user_info(&access.grant).await.map_err(|error| match error {
         halo_wallet::WalletError::NotFound { .. } => refused("the grant is gone"),
         other => other.into(),
@@ -39,11 +39,12 @@ fn refused(why: &'static str) -> OAuthError {
 }
 
 /// Checks the token in `Authorization`.
-fn resource(
+pub(super) fn resource(
     face: &Arc<Face>,
     caller: &Caller,
     headers: &HeaderMap,
     method: &Method,
+    path: &str,
 ) -> Result<Access, OAuthError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
@@ -52,7 +53,7 @@ fn resource(
     let (scheme, token) = value.split_once(' ').ok_or_else(|| refused("there is no access token"))?;
     let token = token.trim();
     let instance = if scheme.eq_ignore_ascii_case("DPoP") {
-        let proof = dpop::instance(face, headers, method, "/userinfo", Some(token))
+        let proof = dpop::instance(face, headers, method, path, Some(token))
             .map_err(|error| error.challenging("DPoP"))?;
         Some(proof.ok_or_else(|| OAuthError::invalid_proof("there is no proof").challenging("DPoP"))?)
     } else if scheme.eq_ignore_ascii_case("Bearer") {
@@ -64,7 +65,7 @@ fn resource(
 }
 
 /// Checks that a token is good, here, now, and with this key.
-pub(crate) fn check(
+pub(super) fn check(
     face: &Face,
     caller: &Caller,
     token: &str,

@@ -10,6 +10,7 @@
 
 mod app;
 mod control;
+mod data;
 mod doors;
 mod first_contact;
 mod floods;

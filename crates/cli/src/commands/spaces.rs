@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::args::Spaces;
 use crate::connect::{ask, connect, full_id};
 use crate::error::Failure;
+use crate::secret::{Source, into_value};
 use crate::show::{Out, Page, short, size, text};
 
 pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<(), Failure> {
@@ -43,6 +44,34 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
             client.call("spaces.unshare", json!({"id": id, "app": app})).await?;
             out.answer(&json!({"unshared": id}), |_| "The app does not see the space any more.".to_owned());
         }
+        Spaces::Export { id, file, passphrase_stdin, passphrase, plain } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            let path = absolute(&file)?;
+            let sealed = (passphrase || passphrase_stdin)
+                .then(|| Source::of(passphrase_stdin).read_new("A passphrase for the file"))
+                .transpose()?;
+            let params =
+                json!({"id": id, "path": path, "passphrase": sealed.map(into_value), "plain": plain});
+            client.call("spaces.export", params).await?;
+            out.answer(&json!({"exported": id, "file": path}), |_| format!("Written to {path}."));
+        }
+        Spaces::Import { file, passphrase_stdin, passphrase } => {
+            let path = absolute(&file)?;
+            let sealed = (passphrase || passphrase_stdin)
+                .then(|| Source::of(passphrase_stdin).read("The passphrase of the file"))
+                .transpose()?;
+            let params = json!({"path": path, "passphrase": sealed.map(into_value)});
+            let imported = client.call("spaces.import", params).await?;
+            out.answer(&imported, |page| {
+                let space = imported.get("space").cloned().unwrap_or_default();
+                let name = page.strong(&text(&space, "name"));
+                if imported.get("merged") == Some(&Value::Bool(true)) {
+                    format!("{name} has everything that was in the file.")
+                } else {
+                    format!("Made {name}, {}, with the items of the file.", text(&space, "id"))
+                }
+            });
+        }
         Spaces::Leave { id, yes } => {
             let id = full_id(&mut client, "spaces.list", &id).await?;
             if !yes && !sure(&id)? {
@@ -53,6 +82,12 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Who writes and reads the file is another process, in another directory.
+fn absolute(file: &Path) -> Result<String, Failure> {
+    let path = std::path::absolute(file).map_err(|error| Failure::io("the file has no place", &error))?;
+    path.to_str().map(str::to_owned).ok_or_else(|| Failure::usage("the name of the file is no text"))
 }
 
 /// How a space names the app of a grant.

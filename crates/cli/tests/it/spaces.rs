@@ -70,3 +70,58 @@ fn what_makes_no_sense_is_said_and_changes_nothing() {
     assert_eq!(world.run(&["spaces", "create", "--name", "  "]).status(), 2);
     assert_eq!(world.json(&["spaces", "list"]).as_array().unwrap().len(), 1);
 }
+
+// threat: 31
+#[test]
+fn a_space_goes_into_a_file_and_comes_back() {
+    let world = World::new();
+    world.init();
+    let _daemon = world.daemon();
+    let space = world.json(&["spaces", "create", "--name", "Household"])["id"].as_str().unwrap().to_owned();
+    let put = |data: &str, more: &[&str]| {
+        world.json(&[&["items", "put", data, "--space", &space], more].concat())["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let milk = put(r#"{"title":"Milk"}"#, &["--type", "example.org/type/Task:0.1.0"]);
+    put(r#"{"title":"Oat milk"}"#, &["--id", &milk]);
+    let files = tempfile::tempdir().unwrap();
+    let file = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let (own, sealed, plain) = (file("own.halo"), file("sealed.halo"), file("plain.json"));
+    world.json(&["spaces", "export", &space, &own]);
+    world.json(&["spaces", "export", &space, &plain, "--plain"]);
+    let pass = "correct horse\n";
+    world.run_with(&["--json", "spaces", "export", &space, &sealed, "--passphrase-stdin"], pass).json();
+    assert_ne!(world.run(&["spaces", "export", &space, &own]).status(), 0, "nothing is written over");
+
+    let read = |path: &str| std::fs::read(path).unwrap();
+    for path in [&own, &sealed] {
+        assert!(!read(path).windows(4).any(|bytes| bytes == b"milk"), "{path} shows nothing");
+    }
+    let json: Value = serde_json::from_slice(&read(&plain)).unwrap();
+    assert_eq!(
+        (&json["name"], &json["items"][0]["data"]["title"]),
+        (&json!("Household"), &json!("Oat milk"))
+    );
+
+    // While the space is here, it takes in what it lost.
+    put(r#"{"title":"Bread"}"#, &["--type", "example.org/type/Task:0.1.0"]);
+    let merged = world.json(&["spaces", "import", &own]);
+    assert_eq!((&merged["merged"], &merged["space"]["items"]), (&json!(true), &json!(2)));
+
+    world.json(&["spaces", "leave", &space, "--yes"]);
+    for (path, input) in [(&own, ""), (&sealed, pass)] {
+        let how = if input.is_empty() { vec![] } else { vec!["--passphrase-stdin"] };
+        let copy = world
+            .run_with(&[&["--json", "spaces", "import", path.as_str()], &how[..]].concat(), input)
+            .json();
+        assert_eq!((&copy["merged"], &copy["space"]["name"]), (&json!(false), &json!("Household")));
+        let there = world.json(&["items", "list", "--space", copy["space"]["id"].as_str().unwrap()]);
+        assert_eq!((titles(&there), there[0]["id"].as_str().unwrap()), (vec!["Oat milk"], milk.as_str()));
+    }
+    assert_eq!(world.json(&["doctor"])["problems"], json!([]));
+    assert_ne!(world.run(&["spaces", "import", &sealed]).status(), 0, "the passphrase is missing");
+    assert_ne!(world.run(&["spaces", "import", &plain]).status(), 0, "that is for reading");
+    assert_ne!(world.run(&["spaces", "import", &file("nothing")]).status(), 0);
+}

@@ -1,79 +1,82 @@
 //! What a query finds.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+
+use serde_json::Value;
 
 use super::filter::{ordered, property};
 use super::{Deleted, Direction, End, Filter, OrderBy, Query, Way};
+use crate::error::EchoError;
+use crate::index::{Index, Near};
 use crate::item::{Item, ItemKind};
+use crate::terms::{Place, TermValue};
 
-/// Where a query looks.
-pub trait Index {
-    /// Ids of all items, ascending.
-    fn all(&self) -> Vec<&str>;
-    /// Ids of the items of a type, as [`Item::is_of`] understands types.
-    fn of_type(&self, typename: &str) -> Vec<&str>;
-    /// Ids of items whose properties refer to one, or that are relations or children of it.
-    fn referring_to(&self, id: &str) -> Vec<&str>;
-    /// One item.
-    fn item(&self, id: &str) -> Option<&Item>;
-}
+/// How many items one query may look at; one that goes around in circles would keep the wallet from everything else.
+const MOST_LOOKS: usize = 1_000_000;
 
 /// Ids of the items a query finds: ascending, or as the query orders them.
-#[must_use]
-pub fn evaluate<'a>(query: &Query, index: &'a dyn Index) -> Vec<&'a str> {
+///
+/// # Errors
+/// [`EchoError::Query`] for one that asks for too much, and what the index says.
+pub fn evaluate<I, E>(query: &Query, index: &I) -> Result<Vec<String>, E>
+where
+    I: Index,
+    E: From<I::Error> + From<EchoError>,
+{
+    let looks = Cell::new(MOST_LOOKS);
     let deleted = query.options().deleted;
-    Evaluation { index, deleted }.list(query)
+    Evaluation { index, deleted, looks: &looks, error: PhantomData }.list(query)
 }
 
-struct Evaluation<'a> {
-    index: &'a dyn Index,
+struct Evaluation<'a, I, E> {
+    index: &'a I,
     deleted: Deleted,
+    looks: &'a Cell<usize>,
+    error: PhantomData<fn() -> E>,
 }
 
-type Found<'a> = BTreeSet<&'a str>;
+type Found = BTreeSet<String>;
 
-impl<'a> Evaluation<'a> {
-    fn list(&self, query: &Query) -> Vec<&'a str> {
+impl<I, E> Evaluation<'_, I, E>
+where
+    I: Index,
+    E: From<I::Error> + From<EchoError>,
+{
+    fn list(&self, query: &Query) -> Result<Vec<String>, E> {
         match query {
-            Query::Order { query, by } => {
-                let mut found = self.list(query);
-                // Stable, so that what is equal stays in the order below it.
-                found.sort_by(|one, other| self.order(one, other, by));
-                found
-            }
+            Query::Order { query, by } => self.in_order(self.list(query)?, by),
             Query::Limit { query, limit } => {
-                let mut found = self.list(query);
+                let mut found = self.list(query)?;
                 found.truncate(*limit);
-                found
+                Ok(found)
             }
             Query::Options { query, .. } => self.list(query),
-            _ => self.set(query).into_iter().collect(),
+            _ => Ok(self.set(query)?.into_iter().collect()),
         }
     }
 
-    fn set(&self, query: &Query) -> Found<'a> {
+    fn set(&self, query: &Query) -> Result<Found, E> {
         match query {
             Query::Select { filter } => self.select(filter),
             Query::Filter { selection, filter } => {
-                let mut found = self.set(selection);
-                found.retain(|id| self.item(id).is_some_and(|item| filter.takes(item)));
-                found
+                let ids = self.set(selection)?.into_iter().collect();
+                self.pick(&[Near::Ids(ids)], |item| filter.takes(item))
             }
-            Query::ReferenceTraversal { anchor, property } => self
-                .items(self.set(anchor))
-                .flat_map(Item::references)
-                .filter(|(path, _)| path == property)
-                .filter_map(|(_, id)| self.known(&id))
-                .collect(),
+            Query::ReferenceTraversal { anchor, property } => self.lead(anchor, |item| {
+                let references = item.references().into_iter();
+                references.filter(|(path, _)| path == property).map(|(_, id)| id).collect()
+            }),
             Query::IncomingReferences { anchor, property, typename } => {
-                self.around(anchor, |item, anchor| {
+                self.around(anchor, |item, anchors| {
                     typename.as_ref().is_none_or(|typename| item.is_of(typename))
-                        && item.references().iter().any(|(path, id)| path == property && id == anchor)
+                        && item.references().iter().any(|(path, id)| path == property && anchors.contains(id))
                 })
             }
-            Query::Relation { anchor, direction, filter } => self.around(anchor, |item, anchor| {
-                let is = |end: &Option<String>| end.as_deref() == Some(anchor);
+            Query::Relation { anchor, direction, filter } => self.around(anchor, |item, anchors| {
+                let is = |end: &Option<String>| end.as_ref().is_some_and(|end| anchors.contains(end));
                 let fits = match direction {
                     Direction::Outgoing => is(&item.source),
                     Direction::Incoming => is(&item.target),
@@ -83,92 +86,123 @@ impl<'a> Evaluation<'a> {
                     && fits
                     && filter.as_ref().is_none_or(|filter| filter.takes(item))
             }),
-            Query::RelationTraversal { anchor, direction } => self
-                .items(self.set(anchor))
-                .flat_map(|item| match direction {
+            Query::RelationTraversal { anchor, direction } => self.lead(anchor, |item| {
+                let ends = match direction {
                     End::Source => vec![&item.source],
                     End::Target => vec![&item.target],
                     End::Both => vec![&item.source, &item.target],
-                })
-                .filter_map(|end| self.known(end.as_deref()?))
-                .collect(),
+                };
+                ends.into_iter().flatten().cloned().collect()
+            }),
             Query::HierarchyTraversal { anchor, direction: Way::ToParent } => {
-                self.items(self.set(anchor)).filter_map(|item| self.known(item.parent.as_deref()?)).collect()
+                self.lead(anchor, |item| item.parent.iter().cloned().collect())
             }
-            Query::HierarchyTraversal { anchor, direction: Way::ToChildren } => {
-                self.around(anchor, |item, anchor| item.parent.as_deref() == Some(anchor))
+            Query::HierarchyTraversal { anchor, direction: Way::ToChildren } => self
+                .around(anchor, |item, anchors| {
+                    item.parent.as_ref().is_some_and(|parent| anchors.contains(parent))
+                }),
+            Query::Union { queries } => {
+                let mut found = Found::new();
+                for query in queries {
+                    found.append(&mut self.set(query)?);
+                }
+                Ok(found)
             }
-            Query::Union { queries } => queries.iter().flat_map(|query| self.set(query)).collect(),
             Query::SetDifference { source, exclude } => {
-                let without = self.set(exclude);
-                let mut found = self.set(source);
+                let without = self.set(exclude)?;
+                let mut found = self.set(source)?;
                 found.retain(|id| !without.contains(id));
-                found
+                Ok(found)
             }
-            Query::Order { .. } | Query::Limit { .. } => self.list(query).into_iter().collect(),
+            Query::Order { .. } | Query::Limit { .. } => Ok(self.list(query)?.into_iter().collect()),
             // Options inside of a query hold for that part.
             Query::Options { query, options } => {
-                Evaluation { index: self.index, deleted: options.deleted }.set(query)
+                let (index, deleted, looks) = (self.index, options.deleted, self.looks);
+                Evaluation { index, deleted, looks, error: PhantomData }.set(query)
             }
         }
     }
 
-    fn select(&self, filter: &Filter) -> Found<'a> {
-        let candidates = match filter {
-            Filter::Object { id: Some(ids), .. } => {
-                ids.iter().filter_map(|id| self.index.item(id)).map(|item| item.id.as_str()).collect()
-            }
-            Filter::Object { typename: Some(typename), .. } => self.index.of_type(typename),
-            _ => self.index.all(),
-        };
-        candidates.into_iter().filter(|id| self.item(id).is_some_and(|item| filter.takes(item))).collect()
+    fn select(&self, filter: &Filter) -> Result<Found, E> {
+        let ways = filter.near().unwrap_or_else(|| vec![Near::All]);
+        self.pick(&ways, |item| filter.takes(item))
+    }
+
+    /// Items on these ways that fit, and that this query may see.
+    fn pick(&self, ways: &[Near], fits: impl Fn(&Item) -> bool) -> Result<Found, E> {
+        let mut found = Found::new();
+        for way in ways {
+            self.visit(way, |item| {
+                if fits(item) {
+                    found.insert(item.id.clone());
+                }
+            })?;
+        }
+        Ok(found)
     }
 
     /// Items that refer to one of the anchors in the way that `fits` says.
-    fn around(&self, anchor: &Query, fits: impl Fn(&Item, &str) -> bool) -> Found<'a> {
-        self.set(anchor)
-            .into_iter()
-            .flat_map(|anchor| {
-                let near = self.index.referring_to(anchor);
-                near.into_iter()
-                    .filter(|id| self.item(id).is_some_and(|item| fits(item, anchor)))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+    fn around(&self, anchor: &Query, fits: impl Fn(&Item, &Found) -> bool) -> Result<Found, E> {
+        let anchors = self.set(anchor)?;
+        let ways: Vec<Near> =
+            anchors.iter().map(|id| Near::Is(Place::Neighbour, TermValue::text(id))).collect();
+        self.pick(&ways, |item| fits(item, &anchors))
     }
 
-    fn items(&self, ids: Found<'a>) -> impl Iterator<Item = &'a Item> {
-        ids.into_iter().filter_map(|id| self.item(id))
+    /// Items that the anchors lead to.
+    fn lead(&self, anchor: &Query, to: impl Fn(&Item) -> Vec<String>) -> Result<Found, E> {
+        let anchors = self.set(anchor)?.into_iter().collect();
+        let mut ids = Found::new();
+        self.visit(&Near::Ids(anchors), |item| ids.extend(to(item)))?;
+        self.pick(&[Near::Ids(ids.into_iter().collect())], |_| true)
     }
 
-    /// An item that this query may see.
-    fn item(&self, id: &str) -> Option<&'a Item> {
-        self.index.item(id).filter(|item| match self.deleted {
-            Deleted::Include => true,
-            Deleted::Exclude => !item.deleted,
-            Deleted::Only => item.deleted,
-        })
+    fn visit(&self, near: &Near, mut show: impl FnMut(&Item)) -> Result<(), E> {
+        self.index.visit(near, &mut |item| {
+            let left = self.looks.get().saturating_sub(1);
+            self.looks.set(left);
+            let seen = match self.deleted {
+                Deleted::Include => true,
+                Deleted::Exclude => !item.deleted,
+                Deleted::Only => item.deleted,
+            };
+            if left > 0 && seen {
+                show(item);
+            }
+        })?;
+        if self.looks.get() == 0 {
+            return Err(EchoError::Query { why: "it looks at more than a million items" }.into());
+        }
+        Ok(())
     }
 
-    fn known(&self, id: &str) -> Option<&'a str> {
-        self.item(id).map(|item| item.id.as_str())
+    fn in_order(&self, mut found: Vec<String>, by: &[OrderBy]) -> Result<Vec<String>, E> {
+        let mut values: BTreeMap<String, Vec<Option<Value>>> = BTreeMap::new();
+        self.visit(&Near::Ids(found.clone()), |item| {
+            let keys = by.iter().map(|key| property(&item.data, &key.property).cloned()).collect();
+            values.insert(item.id.clone(), keys);
+        })?;
+        let none = Vec::new();
+        let of = |id: &String| values.get(id).unwrap_or(&none);
+        // Stable, so that what is equal stays in the order below it.
+        found.sort_by(|one, other| {
+            let pairs = of(one).iter().zip(of(other)).zip(by);
+            pairs
+                .map(|((one, other), key)| order(one.as_ref(), other.as_ref(), key.descending))
+                .find(|order| order.is_ne())
+                .unwrap_or(Ordering::Equal)
+        });
+        Ok(found)
     }
+}
 
-    fn order(&self, one: &str, other: &str, by: &[OrderBy]) -> Ordering {
-        let (Some(one), Some(other)) = (self.index.item(one), self.index.item(other)) else {
-            return Ordering::Equal;
-        };
-        by.iter()
-            .map(|key| {
-                let (one, other) = (property(&one.data, &key.property), property(&other.data, &key.property));
-                // What lacks the property comes last, either way.
-                let order = match (one, other) {
-                    (Some(one), Some(other)) => ordered(one, other).unwrap_or(Ordering::Equal),
-                    (one, other) => return other.is_some().cmp(&one.is_some()),
-                };
-                if key.descending { order.reverse() } else { order }
-            })
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
+fn order(one: Option<&Value>, other: Option<&Value>, descending: bool) -> Ordering {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let order = ordered(one, other).unwrap_or(Ordering::Equal);
+            if descending { order.reverse() } else { order }
+        }
+        // What lacks the property comes last, either way.
+        _ => other.is_some().cmp(&one.is_some()),
     }
 }

@@ -1,13 +1,76 @@
 //! Whether a filter takes an item, or a value.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::{Filter, Operator};
+use crate::index::Near;
 use crate::item::{Item, reference_of};
+use crate::terms::{Place, TermValue, key_text, spoken, type_text, words};
 
 impl Filter {
+    /// The shortest ways to everything it takes: all of them together; none if every item must be looked at.
+    pub(super) fn near(&self) -> Option<Vec<Near>> {
+        match self {
+            Self::Object { id: Some(ids), .. } => Some(vec![Near::Ids(ids.clone())]),
+            Self::Object { foreign_keys: Some(keys), .. } => {
+                Some(keys.iter().map(|key| Near::Is(Place::Key, key_text(&key.source, &key.id))).collect())
+            }
+            Self::Object { typename, props, .. } => {
+                let ways = props.iter().filter_map(|(path, filter)| filter.near_value(path));
+                let of_type = || Some(vec![Near::Is(Place::Type, type_text(Some(typename.as_deref()?)))]);
+                // A type is mostly larger than what one value has, and smaller than a range.
+                ways.min_by_key(|ways| cost(ways))
+                    .filter(|ways| typename.is_none() || cost(ways) < RANGE)
+                    .or_else(of_type)
+            }
+            Self::And { filters } => filters.iter().filter_map(Self::near).min_by_key(|ways| cost(ways)),
+            Self::Or { filters } => {
+                filters.iter().map(Self::near).collect::<Option<Vec<_>>>().map(|ways| ways.concat())
+            }
+            Self::TextSearch { text } => near_words(text),
+            _ => None,
+        }
+    }
+
+    fn near_value(&self, path: &str) -> Option<Vec<Near>> {
+        let place = || Place::Property(path.to_owned());
+        let between = |from: Option<&Value>, to: Option<&Value>| {
+            let (from, to) = (from.map(TermValue::of), to.map(TermValue::of));
+            // What has no term has no order either, and takes nothing; leave that to the filter.
+            (from != Some(None) && to != Some(None))
+                .then(|| vec![Near::Between(place(), from.flatten(), to.flatten())])
+        };
+        match self {
+            Self::Compare { operator: Operator::Eq, value } | Self::Contains { value } => {
+                TermValue::of(value).map(|value| vec![Near::Is(place(), value)])
+            }
+            Self::In { values } => values
+                .iter()
+                .map(|value| TermValue::of(value).map(|value| Near::Is(place(), value)))
+                .collect(),
+            Self::Compare { operator: Operator::Gt | Operator::Gte, value } => between(Some(value), None),
+            Self::Compare { operator: Operator::Lt | Operator::Lte, value } => between(None, Some(value)),
+            Self::Range { from, to } => between(Some(from), Some(to)),
+            Self::TextSearch { text } => near_words(text),
+            Self::And { filters } => {
+                filters.iter().filter_map(|filter| filter.near_value(path)).min_by_key(|ways| cost(ways))
+            }
+            Self::Or { filters } => filters
+                .iter()
+                .map(|filter| filter.near_value(path))
+                .collect::<Option<Vec<_>>>()
+                .map(|ways| ways.concat()),
+            Self::Object { props, .. } => props
+                .iter()
+                .filter_map(|(name, filter)| filter.near_value(&format!("{path}.{name}")))
+                .min_by_key(|ways| cost(ways)),
+            Self::Compare { operator: Operator::Neq, .. } | Self::Not { .. } => None,
+        }
+    }
+
     /// Whether it takes the item.
     pub(super) fn takes(&self, item: &Item) -> bool {
         match self {
@@ -50,6 +113,29 @@ impl Filter {
             Self::Or { filters } => filters.iter().any(|filter| filter.takes_value(value)),
         }
     }
+}
+
+/// What a range costs, about.
+const RANGE: usize = 1_000;
+
+/// About how much there is to look at, to choose among ways.
+fn cost(ways: &[Near]) -> usize {
+    ways.iter()
+        .map(|way| match way {
+            Near::Ids(_) => 0,
+            Near::Is(Place::Type, _) => RANGE - 1,
+            Near::Is(..) => 1,
+            Near::Words(_) => 2,
+            Near::Between(..) => RANGE,
+            Near::All => RANGE * RANGE,
+        })
+        .sum()
+}
+
+fn near_words(text: &str) -> Option<Vec<Near>> {
+    let words: Vec<String> = words(text).collect();
+    // No words, nothing found.
+    Some(if words.is_empty() { Vec::new() } else { vec![Near::Words(words)] })
 }
 
 /// A property, with dots between names.
@@ -100,22 +186,7 @@ fn has_words(value: &Value, text: &str) -> bool {
     if wanted.peek().is_none() {
         return false;
     }
-    let mut there = Vec::new();
-    gather(value, &mut there);
+    let mut there = BTreeSet::new();
+    spoken(value, &mut there);
     wanted.all(|word| there.iter().any(|found| found.starts_with(&word)))
-}
-
-fn gather(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) => found.extend(words(text)),
-        Value::Array(list) => list.iter().for_each(|value| gather(value, found)),
-        Value::Object(map) => map.values().for_each(|value| gather(value, found)),
-        _ => {}
-    }
-}
-
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(|letter: char| !letter.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::EchoError;
 
-pub use eval::{Index, evaluate};
+pub use eval::evaluate;
 
 /// Longer queries are refused before they are read.
 pub const LONGEST: usize = 64 * 1024;
@@ -274,6 +274,15 @@ pub enum Operator {
 }
 
 impl Query {
+    /// Every item of a type.
+    #[must_use]
+    pub fn of_type(typename: &str) -> Self {
+        let (id, props, foreign_keys) = (None, std::collections::BTreeMap::new(), None);
+        Self::Select {
+            filter: Filter::Object { typename: Some(typename.to_owned()), id, props, foreign_keys },
+        }
+    }
+
     /// Reads a query; length first, then structure, then how much it asks for.
     ///
     /// # Errors

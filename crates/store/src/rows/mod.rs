@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod credential;
 pub(crate) mod feed;
 pub(crate) mod grant;
+pub(crate) mod item;
 mod mute;
 pub(crate) mod refresh;
 mod sealed;

@@ -33,17 +33,6 @@ pub struct SpaceAppRow {
     pub default: bool,
 }
 
-/// An item, as queries want it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ItemRow {
-    /// Its id.
-    pub id: String,
-    /// The document it is in.
-    pub document: [u8; 16],
-    /// Everything else.
-    pub json: String,
-}
-
 impl Store {
     /// Every space, oldest first.
     ///
@@ -76,20 +65,6 @@ impl Store {
             .prepare_cached("SELECT app, space, made, default_of_app FROM space_app ORDER BY app, space")?;
         let rows = query.query_map([], |row| {
             Ok(SpaceAppRow { app: row.get(0)?, space: row.get(1)?, made: row.get(2)?, default: row.get(3)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// The items of a space, by id.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn items(&self, space: &str) -> Result<Vec<ItemRow>, StoreError> {
-        let mut query = self
-            .connection()
-            .prepare_cached("SELECT id, document, json FROM item WHERE space = ?1 ORDER BY id")?;
-        let rows = query.query_map([space], |row| {
-            Ok(ItemRow { id: row.get(0)?, document: row.get(1)?, json: row.get(2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -131,20 +106,26 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How many bytes the documents of a space take.
+    /// How many bytes the documents of a space take, as it was counted.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn space_size(&self, space: &str) -> Result<u64, StoreError> {
-        let size: i64 = self
-            .connection()
-            .prepare_cached(
-                "SELECT coalesce((SELECT sum(length(saved)) FROM document WHERE space = ?1), 0)
-                      + coalesce((SELECT sum(length(bytes)) FROM document_change
-                                  JOIN document ON document.id = document_change.document WHERE space = ?1), 0)",
-            )?
-            .query_row([space], |row| row.get(0))?;
-        Ok(u64::try_from(size).unwrap_or_default())
+    pub fn space_size(&self, space: &str) -> Result<i64, StoreError> {
+        let mut query = self.connection().prepare_cached("SELECT bytes FROM space WHERE id = ?1")?;
+        Ok(query.query_row([space], |row| row.get(0)).optional()?.unwrap_or_default())
+    }
+
+    /// The same, by looking at every document.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn measured_size(&self, space: &str) -> Result<i64, StoreError> {
+        let mut query = self.connection().prepare_cached(
+            "SELECT coalesce((SELECT sum(length(saved)) FROM document WHERE space = ?1), 0)
+                  + coalesce((SELECT sum(length(bytes)) FROM document_change
+                              JOIN document ON document.id = document_change.document WHERE space = ?1), 0)",
+        )?;
+        Ok(query.query_row([space], |row| row.get(0))?)
     }
 }
 
@@ -171,6 +152,13 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn delete_space(&mut self, space: &str) -> Result<(), StoreError> {
+        self.write_words()?;
+        // A full-text index knows no references, so nothing cascades into it.
+        self.connection()
+            .prepare_cached(
+                "DELETE FROM item_words WHERE rowid IN (SELECT number FROM item WHERE space = ?1)",
+            )?
+            .execute([space])?;
         self.connection().prepare_cached("DELETE FROM space WHERE id = ?1")?.execute([space])?;
         self.forget_older_pages();
         Ok(())
@@ -199,6 +187,17 @@ impl Tx<'_> {
         self.connection()
             .prepare_cached("DELETE FROM space_app WHERE app = ?1 AND space = ?2")?
             .execute([app, space])?;
+        Ok(())
+    }
+
+    /// Counts what the documents of a space take more, or less.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn grow_space(&mut self, space: &str, bytes: i64) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("UPDATE space SET bytes = bytes + ?2 WHERE id = ?1")?
+            .execute(params![space, bytes])?;
         Ok(())
     }
 
@@ -237,27 +236,6 @@ impl Tx<'_> {
             .execute(params![document, bytes])?;
         if added == 0 {
             return Err(StoreError::Refused { what: "there is no such document" });
-        }
-        Ok(())
-    }
-
-    /// Puts the items of a document in the place of those that were there.
-    ///
-    /// # Errors
-    /// [`StoreError::DiskFull`], [`StoreError::Io`].
-    pub fn put_items(
-        &mut self,
-        space: &str,
-        document: &[u8; 16],
-        items: &[(&str, String)],
-    ) -> Result<(), StoreError> {
-        self.connection().prepare_cached("DELETE FROM item WHERE document = ?1")?.execute([document])?;
-        let mut put = self.connection().prepare_cached(
-            "INSERT INTO item (space, id, document, json) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (space, id) DO UPDATE SET document = excluded.document, json = excluded.json",
-        )?;
-        for (id, json) in items {
-            put.execute(params![space, id, document, json])?;
         }
         Ok(())
     }

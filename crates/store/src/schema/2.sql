@@ -1,10 +1,11 @@
--- Format 2: spaces, and the documents and items in them.
+-- Format 2: spaces, and the documents and items in them. `bytes` is what the documents of a space take.
 
 CREATE TABLE space (
     id      TEXT NOT NULL PRIMARY KEY,
     key     BLOB NOT NULL CHECK (length(key) = 32),
     root    BLOB NOT NULL CHECK (length(root) = 16),
-    created INTEGER NOT NULL
+    created INTEGER NOT NULL,
+    bytes   INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 -- Which apps see a space. By the app and not by its grant: who comes back after being revoked finds their data.
@@ -61,10 +62,33 @@ CREATE TABLE block (
 
 -- What queries look at; written in the transaction of the change that caused it, and can be made anew from the documents.
 CREATE TABLE item (
+    number   INTEGER PRIMARY KEY,
     space    TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
     id       TEXT NOT NULL,
     document BLOB NOT NULL REFERENCES document (id) ON DELETE CASCADE,
+    deleted  INTEGER NOT NULL CHECK (deleted IN (0, 1)),
     json     TEXT NOT NULL,
-    PRIMARY KEY (space, id)
-) STRICT, WITHOUT ROWID;
+    UNIQUE (space, id, document)
+) STRICT;
+CREATE INDEX item_there ON item (space) WHERE deleted = 0;
 CREATE INDEX item_document ON item (document);
+
+-- Where a term is, in one space: type, neighbour, foreign key, or a property.
+CREATE TABLE item_place (
+    number INTEGER PRIMARY KEY,
+    space  TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    name   TEXT NOT NULL,
+    UNIQUE (space, name)
+) STRICT;
+-- Terms: numbers as REAL, texts as TEXT, flags as BLOB, so that each kind is a range of its own.
+CREATE TABLE item_term (
+    place INTEGER NOT NULL REFERENCES item_place (number) ON DELETE CASCADE,
+    value ANY NOT NULL,
+    item  INTEGER NOT NULL,
+    PRIMARY KEY (place, value, item)
+) STRICT, WITHOUT ROWID;
+
+-- Words come in lower case with blanks between, and every other sign is a letter to this tokenizer: one word, one token.
+CREATE VIRTUAL TABLE item_words USING fts5 (
+    words, content = '', contentless_delete = 1, detail = 'none', tokenize = 'ascii', prefix = '2 3'
+);

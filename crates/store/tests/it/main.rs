@@ -12,6 +12,7 @@ mod format;
 mod memory;
 mod process;
 mod profile;
+mod query;
 mod rows;
 mod secrecy;
 mod world;

@@ -1,7 +1,7 @@
 //! What apps keep: each sees its own, half an update is none, and what was acknowledged is there after a restart.
 
 use halo_echo::{Document, ItemKind, NewItem, Pen};
-use halo_wallet::{DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet, WalletError};
+use halo_wallet::{By, DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet, WalletError};
 
 use crate::world::{OTHER_PAGE, PAGE, World, signed_in, yes};
 
@@ -27,6 +27,7 @@ fn item(id: &str, title: &str) -> NewItem {
         typename: "dxn:type:example.org/type/Task:0.1.0".into(),
         parent: None,
         ends: None,
+        keys: Vec::new(),
         data: serde_json::Map::from_iter([("title".to_owned(), title.into())]),
     }
 }
@@ -55,7 +56,7 @@ async fn what_an_app_wrote_is_there_after_a_restart() {
     let world = World::new();
     let wallet = world.ada().await;
     let grant = app(&wallet, PAGE, &WRITE).await;
-    let space = wallet.create_space(&grant).await.unwrap();
+    let space = wallet.create_space(&grant, None).await.unwrap();
     put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
     let default = wallet.default_space(&grant).await.unwrap();
     assert_eq!(wallet.default_space(&grant).await.unwrap(), default, "it is made once");
@@ -75,8 +76,8 @@ async fn another_app_sees_nothing_of_it_whatever_it_names() {
     let wallet = world.ada().await;
     let ours = app(&wallet, PAGE, &WRITE).await;
     let theirs = app(&wallet, OTHER_PAGE, &WRITE).await;
-    let space = wallet.create_space(&ours).await.unwrap();
-    let own = wallet.create_space(&theirs).await.unwrap();
+    let space = wallet.create_space(&ours, None).await.unwrap();
+    let own = wallet.create_space(&theirs, None).await.unwrap();
     put(&wallet, &ours, &space, 1, task("A", "Milk")).await;
 
     assert_eq!(wallet.spaces(&theirs).await.unwrap(), std::slice::from_ref(&own));
@@ -109,12 +110,12 @@ async fn a_narrower_grant_gets_no_more_than_it_says() {
     let query = tasks();
     assert!(matches!(wallet.spaces(&none).await, Err(WalletError::Forbidden { .. })));
     assert!(matches!(wallet.default_space(&none).await, Err(WalletError::Forbidden { .. })));
-    assert!(matches!(wallet.create_space(&none).await, Err(WalletError::Forbidden { .. })));
+    assert!(matches!(wallet.create_space(&none, None).await, Err(WalletError::Forbidden { .. })));
     assert!(matches!(wallet.query(&none, query).await, Err(WalletError::Forbidden { .. })));
 
     let reader = app(&wallet, PAGE, &READ).await;
     let space = wallet.default_space(&reader).await.unwrap();
-    assert!(matches!(wallet.create_space(&reader).await, Err(WalletError::Forbidden { .. })));
+    assert!(matches!(wallet.create_space(&reader, None).await, Err(WalletError::Forbidden { .. })));
     let update = vec![(document(1), task("A", "Milk"))];
     let refused = wallet.update_documents(&reader, space.id, update).await;
     assert!(matches!(refused, Err(WalletError::Forbidden { scope: "halo:spaces:write" })));
@@ -127,7 +128,7 @@ async fn half_an_update_is_none() {
     let world = World::new();
     let wallet = world.ada().await;
     let grant = app(&wallet, PAGE, &WRITE).await;
-    let space = wallet.create_space(&grant).await.unwrap();
+    let space = wallet.create_space(&grant, None).await.unwrap();
     put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
     let mut broken = task("C", "Bread");
     let last = broken.len() - 1;
@@ -152,7 +153,7 @@ async fn a_locked_wallet_serves_nothing_and_a_revoked_app_finds_its_data_when_it
     let world = World::new();
     let wallet = world.ada().await;
     let grant = app(&wallet, PAGE, &WRITE).await;
-    let space = wallet.create_space(&grant).await.unwrap();
+    let space = wallet.create_space(&grant, None).await.unwrap();
     put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
     wallet.lock().await.unwrap();
     assert!(matches!(wallet.spaces(&grant).await, Err(WalletError::Locked)));
@@ -196,7 +197,7 @@ async fn the_owner_makes_names_shares_and_deletes_spaces() {
     let app = all.iter().find(|space| space.id == default.id.to_string()).unwrap().apps[0].app.clone();
     assert!(wallet.unshare_space(default.id, app).await.is_err(), "an app has a space of its own");
     wallet.delete_space(id).await.unwrap();
-    assert!(wallet.items(id, tasks()).await.is_err());
+    assert!(wallet.items(&By::Owner, id, tasks()).await.is_err());
     wallet.close().await;
     assert_eq!(world.open().await.all_spaces().await.unwrap().len(), 1);
 }
@@ -206,14 +207,16 @@ async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
     let world = World::new();
     let wallet = world.ada().await;
     let grant = app(&wallet, PAGE, &WRITE).await;
-    let space = wallet.create_space(&grant).await.unwrap();
+    let space = wallet.create_space(&grant, None).await.unwrap();
     let put = |id: Option<String>, kind: Option<&str>, data: serde_json::Value| PutItem {
         id,
         r#type: kind.map(str::to_owned),
         data: fields(&data),
+        ..PutItem::default()
     };
     let item = wallet
         .put_item(
+            &By::Owner,
             space.id,
             put(None, Some("example.org/type/Task:0.1.0"), serde_json::json!({"title": "Milk"})),
         )
@@ -222,24 +225,28 @@ async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
     assert_eq!(found(&wallet, &grant).await, std::slice::from_ref(&item.id));
     let edited = wallet
         .put_item(
+            &By::Owner,
             space.id,
             put(Some(item.id.clone()), None, serde_json::json!({"title": "Oat milk", "n": 2})),
         )
         .await
         .unwrap();
     assert_eq!(edited.data, serde_json::json!({"title": "Oat milk", "n": 2}));
-    wallet.set_item_deleted(space.id, item.id.clone(), true).await.unwrap();
+    wallet.set_item_deleted(&By::Owner, space.id, item.id.clone(), true).await.unwrap();
     assert!(found(&wallet, &grant).await.is_empty());
-    wallet.set_item_deleted(space.id, item.id.clone(), false).await.unwrap();
+    wallet.set_item_deleted(&By::Owner, space.id, item.id.clone(), false).await.unwrap();
     assert_eq!(found(&wallet, &grant).await, std::slice::from_ref(&item.id));
-    assert!(wallet.put_item(space.id, put(None, None, serde_json::json!({}))).await.is_err(), "no type");
-    assert!(wallet.set_item_deleted(space.id, "nobody".into(), true).await.is_err());
+    assert!(
+        wallet.put_item(&By::Owner, space.id, put(None, None, serde_json::json!({}))).await.is_err(),
+        "no type"
+    );
+    assert!(wallet.set_item_deleted(&By::Owner, space.id, "nobody".into(), true).await.is_err());
 
     wallet.close().await;
     let wallet = world.open().await;
-    let again = wallet.item(space.id, item.id).await.unwrap();
+    let again = wallet.item(&By::Owner, space.id, item.id).await.unwrap();
     assert_eq!(again.data, edited.data);
-    let versions = wallet.item_versions(space.id, again.id).await.unwrap();
+    let versions = wallet.item_versions(&By::Owner, space.id, again.id).await.unwrap();
     let deleted: Vec<bool> = versions.iter().map(|version| version.deleted).collect();
     assert_eq!(deleted, [false, true, false, false]);
     assert_eq!(versions[3].data, serde_json::json!({"title": "Milk"}));

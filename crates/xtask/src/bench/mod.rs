@@ -15,7 +15,7 @@ use crate::{setup, ui};
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only these; all without it.
-    #[arg(value_parser = ["start", "login", "unlock", "dxos"])]
+    #[arg(value_parser = ["start", "login", "unlock", "echo", "dxos"])]
     names: Vec<String>,
     /// One JSON array, for scripts.
     #[arg(long)]
@@ -35,7 +35,7 @@ struct Row {
     unit: String,
 }
 
-const NAMES: [&str; 4] = ["start", "login", "unlock", "dxos"];
+const NAMES: [&str; 5] = ["start", "login", "unlock", "echo", "dxos"];
 /// A session bus with an unlocked keychain of its own: nobody's real one is touched.
 const KEYCHAIN: &str =
     "printf bench | gnome-keyring-daemon --unlock --components=secrets >/dev/null && exec \"$@\"";
@@ -63,7 +63,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
         printed += &Run::program("dbus-run-session", &place.at("tests/clients"))
             .env("HALO_BIN", &halo)
             .args(["--", "sh", "-c", KEYCHAIN, "sh", "node", "bench.mjs"])
-            .args(chosen.iter().filter(|name| **name != "dxos"))
+            .args(chosen.iter().filter(|name| !["echo", "dxos"].contains(name)))
             .output()?;
     }
     if wants(&["start", "login"]) {
@@ -72,6 +72,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
             .env("HALO_BIN", &halo)
             .args(["run", "--silent", "bench"])
             .output()?;
+    }
+    if wants(&["echo"]) {
+        printed +=
+            &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "echo"]).output()?;
     }
     if wants(&["dxos"]) {
         setup::installed(place, "tests/dxos")?;

@@ -48,7 +48,7 @@ const HOUSE: [Room; 10] = [
     },
     Room {
         name: "halo-store",
-        may: &["halo-protocol"],
+        may: &["halo-protocol", "halo-echo"],
         tests_may: &["halo-testing"],
         never: &["keyring", "axum", "hyper", "tauri", "tokio", "argon2"],
     },

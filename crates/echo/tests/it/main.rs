@@ -1,0 +1,12 @@
+//! What several replicas believe, whatever the network does.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a failing test panics, and the seeds to try come from outside"
+)]
+
+mod simulation;
