@@ -8,8 +8,6 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const EXAMPLE = fileURLToPath(new URL("../../examples/hello-login/", import.meta.url));
-
 export function openBrowser(args = []) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -35,12 +33,14 @@ export async function freePort() {
   return port;
 }
 
-/** Runs the example's backend. */
-export async function startHello({ port, origin } = {}) {
+const example = (name) => fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url));
+
+/** Runs what serves an example. */
+export async function startExample(name, script, { port, origin } = {}) {
   port ??= await freePort();
   origin ??= `http://localhost:${port}`;
-  const child = spawn(process.execPath, ["backend.mjs"], {
-    cwd: EXAMPLE,
+  const child = spawn(process.execPath, [script], {
+    cwd: example(name),
     env: { ...process.env, PORT: String(port), ORIGIN: origin },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -48,16 +48,21 @@ export async function startHello({ port, origin } = {}) {
   return { origin, stop: () => child.kill() };
 }
 
-/** Opens the example. Its SDK looks for HALO on `ports` only, so that other wallets on this machine stay out of the test. */
-export async function openHello(context, origin, ports, path = "/") {
+export const startHello = (options) => startExample("hello-login", "backend.mjs", options);
+
+/** Opens an example. Its SDK looks for HALO on `ports` only, so that other wallets on this machine stay out of the test. */
+export async function openExample(context, name, origin, ports, path = "/") {
   const page = await context.newPage();
-  const source = await readFile(`${EXAMPLE}page/hello.js`, "utf8");
-  const changed = source.replace('new Halo({ name: "Hello", identity })', `new Halo({ name: "Hello", identity, ports: ${JSON.stringify(ports)} })`);
+  const script = `${name.split("-")[0]}.js`;
+  const source = await readFile(`${example(name)}page/${script}`, "utf8");
+  const changed = source.replace(/new Halo\(\{ /, `new Halo({ ports: ${JSON.stringify(ports)}, `);
   if (changed === source) throw new Error("the example makes its Halo in another way now");
-  await page.route("**/hello.js", (route) => route.fulfill({ contentType: "text/javascript", body: changed }));
+  await page.route(`**/${script}`, (route) => route.fulfill({ contentType: "text/javascript", body: changed }));
   await page.goto(origin + path);
   return page;
 }
+
+export const openHello = (context, origin, ports, path) => openExample(context, "hello-login", origin, ports, path);
 
 /** The three words that the SDK's dialog shows. */
 export async function wordsOn(page) {

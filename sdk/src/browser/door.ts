@@ -1,6 +1,6 @@
 /** A wallet on loopback, as a page reaches it. */
 
-import { bodyOf, objectOf, type Ask, type Door, type Line, type LineEvents, type Reply } from "../core/door.js";
+import { bodyOf, objectOf, protocolsOf, type Ask, type Door, type Line, type LineEvents, type Reply } from "../core/door.js";
 
 /** A prompt may wait for the user, but every single answer comes at once. */
 const ANSWER_WITHIN = 15_000;
@@ -23,9 +23,9 @@ export function pageDoor(issuer: string): Door {
       });
       return { status: response.status, body: objectOf(await response.text()) };
     },
-    listen(path: string, events: LineEvents): Promise<Line> {
+    listen(path: string, events: LineEvents, token?: string): Promise<Line> {
       return new Promise((resolve, reject) => {
-        const socket = new WebSocket(issuer.replace(/^http/, "ws") + path);
+        const socket = new WebSocket(issuer.replace(/^http/, "ws") + path, protocolsOf(token));
         socket.onopen = () => {
           resolve({
             send: (text) => { socket.send(text); },

@@ -7,7 +7,7 @@
 
 import { errorNamed, errorOf, readJwt, readTokens, type Tokens } from "./answers.js";
 import { openCommitment } from "./contact.js";
-import type { Door, LineEvents, Reply } from "./door.js";
+import type { Door, Line, LineEvents, Reply } from "./door.js";
 import { randomText, sha256, toBase64Url, utf8 } from "./encoding.js";
 import { HaloError, protocolError } from "./errors.js";
 import { dpop, instanceOf, type Instance } from "./instance.js";
@@ -95,6 +95,7 @@ export class Client {
   close(): void {
     this.#live?.stop();
     this.#live = undefined;
+    this.#current?._data.close();
     this.#channel.close();
   }
 
@@ -239,6 +240,11 @@ export class Client {
         call: (method, path) => this.#call(method, path),
         userInfo: () => this.#refreshProfile(session),
         signOut: () => this.#signOut(),
+        openLine: (path, events) => this.#openDataLine(path, events),
+        ticket: async () => {
+          const { door, token } = await this.#ticket();
+          return { url: `${door.issuer.replace(/^http/, "ws")}/dxos`, token };
+        },
       },
       stored,
     );
@@ -275,6 +281,20 @@ export class Client {
     const proof = await dpop(instance, "GET", `${door.issuer}/halo`, accessToken);
     line.send(JSON.stringify({ type: "hello", access_token: accessToken, dpop: proof }));
     return line;
+  }
+
+  async #openDataLine(path: string, events: LineEvents): Promise<Line> {
+    const { door, token } = await this.#ticket();
+    return door.listen(path, events, token);
+  }
+
+  /** A token for one line: a WebSocket cannot carry the proof that our tokens are bound to. */
+  async #ticket(): Promise<{ door: Door; token: string }> {
+    const reply = await this.#call("POST", "/halo/ticket");
+    const token = reply.body.ticket;
+    if (reply.status !== 200) throw errorOf(reply);
+    if (typeof token !== "string") throw protocolError("there is no ticket");
+    return { door: await this.#wallet(), token };
   }
 
   async #refreshProfile(session: Session): Promise<UserInfo> {

@@ -36,8 +36,14 @@ export interface Door {
   readonly issuer: string;
   /** Rejects with any error if nobody answers. */
   send(ask: Ask): Promise<Reply>;
-  /** Opens `WS /halo`; rejects if that fails. */
-  listen(path: string, events: LineEvents): Promise<Line>;
+  /** Opens a WebSocket, with a token in its subprotocol if one is given; rejects if that fails. */
+  listen(path: string, events: LineEvents, token?: string): Promise<Line>;
+}
+
+/** The subprotocol that carries a token, as DXOS's clients send it: plain base64 despite its name. */
+export function protocolsOf(token: string | undefined): string[] {
+  if (token === undefined) return [];
+  return [`base64url.bearer.authorization.dxos.org.${btoa(token).replace(/=*$/, "")}`];
 }
 
 /** The parts of a request body that every transport writes alike. */

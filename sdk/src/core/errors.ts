@@ -44,6 +44,12 @@ const SENTENCES = {
   signed_out: ["The session is over.", "Sign in again."],
   cancelled: ["Signing in was cancelled.", "Try again whenever you like."],
   busy: ["HALO has too much to do at the moment.", "Wait a few seconds and try again."],
+  unreachable: [
+    "The connection to HALO was lost.",
+    "Nothing is needed: it comes back by itself when HALO runs. What was being written may or may not be there.",
+  ],
+  not_found: ["There is no such space or item, or this app may not see it.", "Look for it in HALO, under Spaces."],
+  forbidden: ["This app may not do that.", "Sign in again with the scope it needs, and allow it in HALO."],
   refused: ["HALO refuses what this app asks for.", "This is for the developer of the app: the cause names the reason."],
   protocol: [
     "HALO answered something that this app does not understand.",

@@ -1,6 +1,8 @@
 /** A user who is signed in. */
 
-import type { Reply } from "./door.js";
+import { DataLine } from "./data.js";
+import type { Line, LineEvents, Reply } from "./door.js";
+import { Spaces } from "./spaces.js";
 import type { StoredSession } from "./storage.js";
 
 /**
@@ -26,17 +28,22 @@ export interface SessionOwner {
   call(method: "GET" | "POST", path: string): Promise<Reply>;
   userInfo(): Promise<UserInfo>;
   signOut(): Promise<void>;
+  openLine(path: string, events: LineEvents): Promise<Line>;
+  ticket(): Promise<{ url: string; token: string }>;
 }
 
 export class Session {
   readonly #owner: SessionOwner;
   #stored: StoredSession;
   #state: SessionState = "unreachable";
+  readonly #data: DataLine;
+  #spaces: Spaces | undefined;
 
   /** @internal */
   constructor(owner: SessionOwner, stored: StoredSession) {
     this.#owner = owner;
     this.#stored = stored;
+    this.#data = new DataLine((events) => owner.openLine("/halo/data", events));
   }
 
   /**
@@ -84,6 +91,22 @@ export class Session {
     return this.#owner.call(options.method ?? "GET", path);
   }
 
+  /** What this app keeps with the user. Needs the scope `halo:spaces`, and `halo:spaces:write` to write. */
+  get spaces(): Spaces {
+    this.#spaces ??= new Spaces(this.#data);
+    return this.#spaces;
+  }
+
+  /** @internal The line that adapters share. */
+  get _data(): DataLine {
+    return this.#data;
+  }
+
+  /** @internal Where DXOS's services are, and a token that opens them once. */
+  _ticket(): Promise<{ url: string; token: string }> {
+    return this.#owner.ticket();
+  }
+
   /** Ends the session here and in the wallet. The grant stays: signing in again needs no approval. */
   signOut(): Promise<void> {
     return this.#owner.signOut();
@@ -92,6 +115,7 @@ export class Session {
   /** @internal */
   _update(state: SessionState, stored?: StoredSession): void {
     this.#state = state;
+    if (state === "signed_out") this.#data.close();
     if (stored) this.#stored = stored;
   }
 }

@@ -1,10 +1,12 @@
 /** A wallet as a program reaches it: over its Unix socket, or over loopback where there is none. */
 
 import { request, type RequestOptions } from "node:http";
+import { connect } from "node:net";
 
-import { bodyOf, objectOf, type Ask, type Door, type Reply } from "../core/door.js";
+import { WebSocket } from "ws";
+
+import { bodyOf, objectOf, protocolsOf, type Ask, type Door, type Line, type LineEvents, type Reply } from "../core/door.js";
 import type { Discovered } from "./discover.js";
-import { openLine } from "./websocket.js";
 
 const ANSWER_WITHIN = 15_000;
 /** Larger than any answer of the wallet: a picture has at most 8 KiB. */
@@ -17,8 +19,32 @@ export function programDoor(discovered: Discovered): Door {
   return {
     issuer: url,
     send: (ask) => send({ ...where, headers: { Host: host } }, ask),
-    listen: (path, events) => openLine({ ...where, path, headers: { Host: host } }, events),
+    listen: (path, events, token) => listen(where, host, path, events, token),
   };
+}
+
+function listen(where: RequestOptions, host: string, path: string, events: LineEvents, token?: string): Promise<Line> {
+  return new Promise((resolve, reject) => {
+    // Over the Unix socket the address is only a name; the `Host` of the wallet stands in the header.
+    const { socketPath } = where;
+    const options = {
+      headers: { Host: host },
+      perMessageDeflate: false,
+      ...(socketPath ? { createConnection: () => connect(socketPath) } : {}),
+    };
+    const socket = new WebSocket(`ws://${host}${path}`, protocolsOf(token), options);
+    socket.on("open", () => {
+      resolve({ send: (text) => { socket.send(text); }, close: () => { socket.close(); } });
+    });
+    socket.on("message", (data: Buffer, binary: boolean) => {
+      if (!binary) events.text(data.toString("utf8"));
+    });
+    socket.on("error", reject);
+    socket.on("close", () => {
+      events.closed();
+      reject(new Error("the line was closed"));
+    });
+  });
 }
 
 function send(where: RequestOptions, ask: Ask): Promise<Reply> {

@@ -16,6 +16,20 @@ import { programDoor } from "./door.js";
 export { HaloError, type HaloErrorCode } from "../core/errors.js";
 export type { ClientEvents as HaloEvents } from "../core/client.js";
 export { Session, type SessionState, type SignedOutReason, type UserInfo } from "../core/session.js";
+export {
+  Items,
+  SharedText,
+  Space,
+  Spaces,
+  type Comparison,
+  type Data,
+  type Item,
+  type ItemQuery,
+  type ItemVersion,
+  type Json,
+  type LiveQuery,
+  type NewItem,
+} from "../core/spaces.js";
 export { memoryStorage, type HaloStorage, type Remembered } from "../core/storage.js";
 export type { Words } from "../core/words.js";
 export { fileStorage } from "./storage.js";

@@ -1,0 +1,214 @@
+// What an app keeps with the user, through the SDK and through a stock Automerge Repo.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { Repo } from "@automerge/automerge-repo";
+import { HaloNetworkAdapter } from "@halo-wallet/sdk/automerge";
+import { fileStorage, HaloNative } from "@halo-wallet/sdk/node";
+import { itemsStore } from "@halo-wallet/sdk/svelte";
+
+import { Wallet } from "./wallet.mjs";
+
+const TASK = "example.org/type/Task:0.1.0";
+const NOTE = "example.org/type/Note:0.1.0";
+const WRITE = ["profile", "halo:spaces", "halo:spaces:write"];
+
+let wallet;
+let dir;
+before(async () => {
+  [wallet, dir] = await Promise.all([Wallet.start(), mkdtemp(join(tmpdir(), "halo-app-"))]);
+  process.env.XDG_RUNTIME_DIR = wallet.runtimeDir;
+});
+after(() => Promise.all([wallet?.end(), rm(dir, { recursive: true })]));
+
+const open = (clientId, scopes = WRITE) =>
+  new HaloNative({ clientId, name: "Notes", scopes, profile: wallet.profile, storage: fileStorage(join(dir, `${clientId}.json`)) });
+
+async function signIn(halo) {
+  let tell;
+  const shown = new Promise((resolve) => (tell = resolve));
+  const signedIn = halo.signIn({ onWords: tell });
+  await wallet.approve(await wallet.request(), { words: await shown });
+  return signedIn;
+}
+
+/** Waits until a watch says something that `fits`. */
+function heard(watch, fits) {
+  return new Promise((resolve, reject) => {
+    const live = watch((value) => {
+      if (!fits(value)) return;
+      queueMicrotask(() => live.stop());
+      resolve(value);
+    }, reject);
+  });
+}
+
+test("an app makes a space, writes, asks, takes back, and finds it all again", async () => {
+  const halo = open("org.example.tasks");
+  const { spaces } = await signIn(halo);
+  const own = await spaces.default();
+  assert.equal(own.default, true);
+  const space = await spaces.create("Errands");
+  assert.equal(space.name, "Errands");
+  assert.deepEqual((await spaces.list()).map(({ id }) => id), [own.id, space.id]);
+  const { items } = space;
+
+  const milk = await items.create(TASK, { title: "Milk", rank: 2, tags: ["shop"] });
+  const bread = await items.create(TASK, { title: "Bread rolls", rank: 1, done: false });
+  await items.create(NOTE, { body: "milk goes sour" }, { parent: milk.id });
+  assert.deepEqual((await items.get(milk.id)).data, { title: "Milk", rank: 2, tags: ["shop"] });
+  const titles = async (query) => (await items.query(query)).map(({ data }) => data.title ?? data.body);
+  assert.deepEqual(await titles({ type: TASK, orderBy: [{ property: "rank" }] }), ["Bread rolls", "Milk"]);
+  assert.deepEqual(await titles({ where: { title: "Milk" } }), ["Milk"]);
+  assert.deepEqual(await titles({ where: { rank: { gt: 1 } } }), ["Milk"]);
+  assert.deepEqual(await titles({ where: { tags: { contains: "shop" } } }), ["Milk"]);
+  assert.deepEqual(await titles({ text: "mil" }), ["Milk", "milk goes sour"]);
+  assert.deepEqual(await titles({ type: TASK, limit: 1 }), ["Milk"]);
+  assert.deepEqual(
+    await titles({ ast: { type: "hierarchy-traversal", direction: "to-children", anchor: { type: "select", filter: { type: "object", typename: null, props: {}, id: [milk.id] } } } }),
+    ["milk goes sour"],
+  );
+
+  const updated = await items.update(milk.id, { title: "Oat milk", rank: null });
+  assert.deepEqual(updated.data, { title: "Oat milk", tags: ["shop"] });
+  await items.delete(bread.id);
+  assert.deepEqual(await titles({ type: TASK }), ["Oat milk"]);
+  assert.deepEqual(await titles({ type: TASK, deleted: "only" }), ["Bread rolls"]);
+  assert.equal(await items.undo(), true);
+  assert.equal(await items.undo(), true);
+  assert.deepEqual(await titles({ type: TASK }), ["Milk", "Bread rolls"]);
+  assert.equal((await items.get(milk.id)).data.rank, 2);
+  assert.equal(await items.redo(), true);
+  assert.equal((await items.get(milk.id)).data.title, "Oat milk");
+  assert.ok((await items.history(milk.id)).length >= 3);
+  assert.equal((await items.createAll(TASK, [{ title: "a" }, { title: "b" }])).length, 2);
+  await assert.rejects(items.create("", { title: "x" }), { code: "refused" });
+  await assert.rejects(items.update("nobody", { title: "x" }), { code: "not_found" });
+  halo.close();
+
+  await wallet.restart();
+  const later = open("org.example.tasks");
+  const again = await later.session();
+  const [, found] = await again.spaces.list();
+  assert.equal(found.name, "Errands");
+  assert.equal((await found.items.query({ type: TASK })).length, 4);
+  later.close();
+});
+
+test("two apps see each other's writes in a space that the user shared, and nothing else", async () => {
+  const [one, other, reader] = [open("org.example.one"), open("org.example.two"), open("org.example.three", ["halo:spaces"])];
+  const [mine, theirs] = [(await signIn(one)).spaces, (await signIn(other)).spaces];
+  const look = (await signIn(reader)).spaces;
+  const space = await mine.create("Ours");
+  const item = await space.items.create(TASK, { title: "Milk" });
+  assert.ok(!(await theirs.list()).some(({ id }) => id === space.id));
+  const app = async (name) => (await wallet.run(["apps", "list"])).find(({ client_id }) => client_id === name).id;
+  await wallet.run(["spaces", "share", space.id, await app("org.example.two")]);
+  await wallet.run(["spaces", "share", space.id, await app("org.example.three")]);
+  const shared = (await theirs.list()).find(({ id }) => id === space.id);
+  const seen = heard((said) => shared.items.watch({ type: TASK }, said), (items) => items.length === 2);
+  await space.items.create(TASK, { title: "Bread" });
+  assert.deepEqual((await seen).map(({ data }) => data.title), ["Milk", "Bread"]);
+  const changed = heard((said) => space.items.watch({ type: TASK }, said), (items) => items[0]?.data.title === "Oats");
+  await shared.items.update(item.id, { title: "Oats" });
+  await changed;
+
+  const mayLook = (await look.list()).find(({ id }) => id === space.id);
+  assert.equal((await mayLook.items.query({ type: TASK })).length, 2);
+  await assert.rejects(mayLook.items.create(TASK, { title: "x" }), { code: "forbidden" });
+  await assert.rejects(mayLook.items.delete(item.id), { code: "forbidden" });
+  await assert.rejects(look.create("x"), { code: "forbidden" });
+  for (const halo of [one, other, reader]) halo.close();
+});
+
+test("what several people type into one text is all there", async () => {
+  const [halo, second] = [open("org.example.notes"), open("org.example.notes")];
+  const { items } = await (await signIn(halo)).spaces.default();
+  const { items: elsewhere } = await (await second.session()).spaces.default();
+  const note = await items.create(NOTE, { body: "Hello world" });
+  const [here, there] = [await items.text(note.id, "body"), await elsewhere.text(note.id, "body")];
+  assert.equal(there.value, "Hello world");
+  await Promise.all([here.splice(0, 5, "Good day"), there.splice(11, 0, " 😀!")]);
+  const whole = "Good day world 😀!";
+  const both = [here, there].map(
+    (text) => new Promise((resolve) => (text.value === whole ? resolve() : text.onChange((value) => value === whole && resolve()))),
+  );
+  await Promise.all(both);
+  await here.set("Good day, world 😀?");
+  assert.equal(here.value, "Good day, world 😀?");
+  assert.equal((await items.get(note.id)).data.body, "Good day, world 😀?");
+  await items.undo();
+  assert.equal(here.value, whole);
+  await assert.rejects(items.text(note.id, "nothing"), { code: "refused" });
+  here.close();
+  there.close();
+  halo.close();
+  second.close();
+});
+
+test("a stock Automerge Repo keeps documents in a space, and survives that the wallet restarts", async () => {
+  const [halo, second] = [open("org.example.repo"), open("org.example.repo")];
+  const session = await signIn(halo);
+  const space = await session.spaces.default();
+  const one = new Repo({ network: [new HaloNetworkAdapter(session, space)] });
+  const other = new Repo({ network: [new HaloNetworkAdapter(await second.session(), space)] });
+  const mine = one.create({ title: "Milk", list: ["a"] });
+  const until = async (handle, fits) => {
+    while (!fits(handle.doc())) await new Promise((resolve) => handle.once("change", resolve));
+  };
+  // Found only once the wallet has it.
+  const theirs = await found(other, mine.url);
+  assert.deepEqual(theirs.doc(), { title: "Milk", list: ["a"] });
+  theirs.change((doc) => { doc.list.push("b"); });
+  await until(mine, (doc) => doc.list.length === 2);
+  mine.change((doc) => { doc.title = "Oat milk"; });
+  await until(theirs, (doc) => doc.title === "Oat milk");
+
+  await wallet.restart();
+  mine.change((doc) => { doc.list.push("c"); });
+  theirs.change((doc) => { doc.list.push("d"); });
+  await until(mine, (doc) => doc.list.length === 4);
+  await until(theirs, (doc) => doc.list.length === 4);
+  assert.deepEqual(mine.doc(), theirs.doc());
+
+  const third = new Repo({ network: [new HaloNetworkAdapter(session, space)] });
+  assert.deepEqual((await found(third, mine.url)).doc(), mine.doc());
+  await assert.rejects(third.find("automerge:2akvofn6L1o4RMUEMQi7qzwRjKWZ"), /unavailable/);
+  for (const repo of [one, other, third]) await repo.shutdown();
+  halo.close();
+  second.close();
+});
+
+/** Asks until the document is there: what one repo has just made is on its way for a moment. */
+async function found(repo, url) {
+  const late = AbortSignal.timeout(30_000);
+  for (;;) {
+    try {
+      return await repo.find(url);
+    } catch (error) {
+      if (late.aborted) throw error;
+      repo.delete(url);
+    }
+  }
+}
+
+test("stores follow what is written", async () => {
+  const halo = open("org.example.stores");
+  const space = await (await signIn(halo)).spaces.default();
+  const values = [];
+  let stop;
+  const done = new Promise((resolve) => {
+    stop = itemsStore(space, { type: TASK }).subscribe((items) => {
+      values.push(items?.map(({ data }) => data.title));
+      if (items?.length === 1) resolve();
+    });
+  });
+  await space.items.create(TASK, { title: "Milk" });
+  await done;
+  stop();
+  assert.deepEqual([values[0], values.at(-1)], [undefined, ["Milk"]]);
+  halo.close();
+});
