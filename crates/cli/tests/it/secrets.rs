@@ -69,13 +69,27 @@ fn no_secret_code_or_token_reaches_a_log_an_error_or_the_arguments() {
 // threat: 31
 #[test]
 fn the_files_of_a_profile_show_nothing() {
+    // Long names: three letters stand in random bytes by chance.
+    const NAME: &str = "Augusta Ada King, Countess of Lovelace";
+    const APP: &str = "notes-of-the-countess-of-lovelace";
     let world = World::new();
-    let created = world.init();
+    let created = world.json(&["init", "--name", NAME]);
     let daemon = world.daemon();
-    app::ask(&daemon, "notes-of-ada");
+    app::ask(&daemon, APP);
     let id = world.json(&["requests", "list"])[0]["id"].as_str().unwrap().to_owned();
     world.json(&["requests", "approve", &id]);
-    let plain = ["Ada", "notes-of-ada", "SQLite format", created["did"].as_str().unwrap()];
+    let member = |name: &str| created[name].as_str().unwrap().to_owned();
+    let phrase = member("phrase");
+    let plain =
+        [NAME, APP, "SQLite format 3", &member("did"), &member("did_key"), &phrase[..phrase.len() / 2]];
+    let needles: Vec<(&str, Vec<u8>)> = plain
+        .iter()
+        .flat_map(|text| {
+            let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            [(*text, text.as_bytes().to_vec()), (*text, wide)]
+        })
+        .collect();
+    assert!(needles.iter().all(|(_, bytes)| bytes.len() >= 12), "chance must not find them");
     let mut left = vec![world.profile()];
     let mut files = 0;
     while let Some(dir) = left.pop() {
@@ -85,8 +99,8 @@ fn the_files_of_a_profile_show_nothing() {
                 left.push(path);
             } else if path.is_file() {
                 let bytes = std::fs::read(&path).unwrap();
-                for text in plain {
-                    let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+                for (text, needle) in &needles {
+                    let found = bytes.windows(needle.len()).any(|window| window == needle);
                     assert!(!found, "{text:?} can be read in {}", path.display());
                 }
                 files += 1;
