@@ -7,6 +7,7 @@
 //! The attack that remains is a key in the wrong hands: everything here believes a good signature.
 
 pub mod audit;
+pub mod channel;
 pub mod credential;
 mod did;
 pub mod dxos;
@@ -15,6 +16,7 @@ pub mod feed;
 pub mod identity;
 mod keys;
 pub mod presentation;
+pub mod signal;
 mod statement;
 mod time;
 mod verified;
