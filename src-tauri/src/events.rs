@@ -17,7 +17,7 @@ use crate::{notify, tray, windows};
 /// One frame of a 60 Hz screen.
 const FRAME: Duration = Duration::from_millis(16);
 
-/// How often screens about spaces look again while apps write.
+/// How often screens about spaces and connections look again while much happens there.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Follows the wallet for as long as the app runs.
@@ -57,16 +57,23 @@ async fn follow(app: &AppHandle, wallet: &Wallet) {
     show(app, &watch.snapshot);
     let mut shown = Instant::now();
     let mut stale = false;
-    let mut spaces_changed = false;
-    let mut spaces_told = Instant::now();
+    let mut spaces = Nudge::new("spaces");
+    let mut sync = Nudge::new("sync");
     loop {
         tokio::select! {
             event = watch.next() => {
                 let Some(event) = event else { return };
-                // Nothing that the snapshot shows; screens about spaces look again.
-                if matches!(event, Event::Spaces | Event::Documents { .. }) {
-                    spaces_changed = true;
-                    continue;
+                // Nothing that the snapshot shows; screens about it look again.
+                match event {
+                    Event::Spaces | Event::Documents { .. } => {
+                        spaces.wanted = true;
+                        continue;
+                    }
+                    Event::Sync => {
+                        sync.wanted = true;
+                        continue;
+                    }
+                    _ => {}
                 }
                 stale = true;
                 if shown.elapsed() >= FRAME || matches!(event, Event::Asked(_)) {
@@ -75,15 +82,36 @@ async fn follow(app: &AppHandle, wallet: &Wallet) {
                 }
                 react(app, wallet, &event);
             }
-            () = tokio::time::sleep_until(spaces_told + LOOK), if spaces_changed => {
-                let _ = app.emit("spaces", ());
-                (spaces_told, spaces_changed) = (Instant::now(), false);
-            }
+            () = spaces.due(), if spaces.wanted => spaces.give(app),
+            () = sync.due(), if sync.wanted => sync.give(app),
             () = tokio::time::sleep_until(shown + FRAME), if stale => {
                 show(app, &wallet.snapshot());
                 (shown, stale) = (Instant::now(), false);
             }
         }
+    }
+}
+
+/// Tells screens to look again, but not too often.
+struct Nudge {
+    event: &'static str,
+    wanted: bool,
+    given: Instant,
+}
+
+impl Nudge {
+    fn new(event: &'static str) -> Self {
+        Self { event, wanted: false, given: Instant::now() }
+    }
+
+    fn due(&self) -> tokio::time::Sleep {
+        tokio::time::sleep_until(self.given + LOOK)
+    }
+
+    fn give(&mut self, app: &AppHandle) {
+        // A window that is gone looks at nothing.
+        let _ = app.emit(self.event, ());
+        (self.given, self.wanted) = (Instant::now(), false);
     }
 }
 
@@ -113,13 +141,22 @@ fn react(app: &AppHandle, wallet: &Wallet, event: &Event) {
             windows::raise_main(app);
             notify::unlock_wanted(app);
         }
+        Event::NewDevice(key) => {
+            if let Some(device) = wallet.snapshot().devices.iter().find(|device| device.device_key == *key) {
+                notify::new_device(app, device);
+            }
+        }
         Event::Changed
         | Event::Answered(..)
         | Event::Revoked(_)
         | Event::Locked
         | Event::Unlocked
         | Event::Spaces
-        | Event::Documents { .. } => {}
+        | Event::Documents { .. }
+        | Event::Invitation(_)
+        | Event::Join(_)
+        | Event::Devices
+        | Event::Sync => {}
     }
 }
 

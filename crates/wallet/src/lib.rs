@@ -25,6 +25,7 @@ mod feeds;
 mod grant;
 mod handle;
 mod lifecycle;
+mod link;
 mod open;
 mod paths;
 mod phrase;
@@ -54,6 +55,12 @@ pub use halo_echo::query::Query;
 pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, SpaceId, Splice, SyncState};
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
+pub use link::{
+    AddAskingDevice, AskToJoin, CodeBy, DeviceView, InvitationId, InvitationState, InvitationView,
+    InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView, OtherSide,
+    PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
+    SpaceSyncView, SyncView, TurnServer, TurnView,
+};
 pub use paths::{default_profile, runtime_dir};
 pub use put::{PutItem, Synced};
 pub use request::{

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::asker::AppKind;
+use crate::link::{DeviceView, InvitationView, JoinView, NetworkView};
 use crate::request::{GrantId, Outcome, ProfileField, RequestId, RequestView, Scope};
 
 /// Where the profile stands.
@@ -183,6 +184,14 @@ pub struct Snapshot {
     pub requests: Vec<RequestView>,
     /// Apps with a grant, last used first.
     pub apps: Vec<AppView>,
+    /// The user's devices, this one first, removed ones last.
+    pub devices: Vec<DeviceView>,
+    /// Invitations for devices: those that can still be used, and those that ended since the wallet was opened.
+    pub invitations: Vec<InvitationView>,
+    /// Joining an identity; `None` unless under way, or just over.
+    pub join: Option<JoinView>,
+    /// How devices find each other.
+    pub network: NetworkView,
     /// Settings.
     pub settings: Settings,
     /// Where the broker listens, once it does.
@@ -211,6 +220,10 @@ impl Snapshot {
             identity: None,
             requests: Vec::new(),
             apps: Vec::new(),
+            devices: Vec::new(),
+            invitations: Vec::new(),
+            join: None,
+            network: NetworkView::default(),
             settings: Settings::default(),
             broker_url: None,
             profile: String::new(),
@@ -254,6 +267,16 @@ pub enum Event {
     Unlocked,
     /// There are other spaces than before, or others see them.
     Spaces,
+    /// An invitation for a device changed.
+    Invitation(Box<InvitationView>),
+    /// Joining an identity went on.
+    Join(Box<JoinView>),
+    /// A device was let in, here or elsewhere: say so, and offer to undo it. Its key, in hex.
+    NewDevice(String),
+    /// Devices, their names or their presence changed.
+    Devices,
+    /// Connections changed, or what they carry; at most a few times a second.
+    Sync,
     /// Documents of a space changed.
     Documents {
         /// The space.

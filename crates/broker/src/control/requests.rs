@@ -69,7 +69,14 @@ pub(super) async fn watch(wallet: &Wallet, reply: &mut Reply<'_>) -> Answer {
                 let snapshot = wallet.snapshot();
                 tell_new(&snapshot.requests, &mut told, reply).await.map_err(gone)?;
             }
-            Event::Spaces | Event::Documents { .. } => {}
+            // Nothing that requests hang on.
+            Event::Spaces
+            | Event::Documents { .. }
+            | Event::Invitation(_)
+            | Event::Join(_)
+            | Event::NewDevice(_)
+            | Event::Devices
+            | Event::Sync => {}
         }
     }
     Ok(Value::Null)
