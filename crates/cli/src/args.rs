@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// What is in a space
     #[command(subcommand)]
     Items(Items),
+    /// When the wallet locks by itself, and how the window looks
+    #[command(subcommand)]
+    Settings(Settings),
     /// The log of everything that was allowed, refused and used
     Audit(Audit),
     /// Check everything that is kept here against everything else
@@ -180,6 +183,9 @@ pub(crate) struct Approve {
     /// Share nothing of the profile
     #[arg(long)]
     pub(crate) no_fields: bool,
+    /// Let it see this space of yours, where it asks for spaces; repeat for several
+    #[arg(long = "space", value_name = "ID")]
+    pub(crate) spaces: Vec<String>,
     /// Show your real identity, where it was asked for
     #[arg(long, conflicts_with = "alias")]
     pub(crate) identity: bool,
@@ -385,6 +391,56 @@ pub(crate) struct Forget {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Settings {
+    /// As they are
+    Show,
+    /// Change some
+    Set(SetSettings),
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SetSettings {
+    /// Lock after so many minutes in which nobody used window or command; 0 for never
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u32).range(0..=1440))]
+    pub(crate) auto_lock: Option<u32>,
+    /// Lock when the screen locks or the machine sleeps
+    #[arg(long, value_name = "on|off")]
+    pub(crate) lock_with_screen: Option<OnOff>,
+    /// How the window looks
+    #[arg(long, value_name = "system|light|dark")]
+    pub(crate) theme: Option<Theme>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// Do
+    On,
+    /// Do not
+    Off,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Theme {
+    /// As the desktop says
+    System,
+    /// Light
+    Light,
+    /// Dark
+    Dark,
+}
+
+impl Theme {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
 }
 
 #[derive(clap::Args)]

@@ -58,6 +58,26 @@ impl Failure {
             "keystore.keychain_timed_out" => {
                 "Your desktop may be asking for the keychain's password: look for it."
             }
+            "keystore.keychain_denied" | "keystore.keychain_unreliable" => {
+                "Look at the settings of your keychain. A new profile can do without: `halo init --keychain none \
+                 --passphrase-stdin`."
+            }
+            "keystore.entry_missing" | "keystore.entry_changed" => {
+                "Nothing was deleted. Bring that keychain back from a copy, or `halo recover` your 24 words in another \
+                 profile."
+            }
+            "keystore.root_mismatch" | "store.wrong_key" => {
+                "Nothing was changed. The folder may be another profile's: put the right one back."
+            }
+            "keystore.sealed_damaged" | "store.damaged" | "store.missing" | "wallet.damaged" => {
+                "Nothing was changed. Put a copy of the profile's folder back, or `halo recover` your 24 words in another \
+                 profile."
+            }
+            "keystore.kdf_below_floor" | "keystore.kdf_above_ceiling" => {
+                "Do not type your passphrase here. Put a copy of the profile's folder back."
+            }
+            "keystore.newer_format" | "store.newer_version" => "Install the newer version again.",
+            "store.disk_full" => "Free some space, and try again.",
             _ => return None,
         })
     }

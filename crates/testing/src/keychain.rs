@@ -51,6 +51,17 @@ impl Keychain {
         start("bus")
     }
 
+    /// Sends a signal on the bus, as a screen saver or the session manager does.
+    pub fn signal(&self, name: &str, body: &[&str]) {
+        let sent = Command::new("dbus-send")
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .args(["--session", "--type=signal", "/org/freedesktop/login1", name])
+            .args(body)
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
     /// Locks the collection, as its owner can at any time; without a screen nobody can unlock it again.
     pub fn lock(&self) {
         let locked = Command::new("dbus-send")

@@ -128,7 +128,9 @@ impl Approvals {
         by: AnsweredBy,
         now: Timestamp,
     ) -> Result<Waiting, NotTaken> {
-        let waiting = self.waiting.get(id).ok_or(NotTaken::Gone)?;
+        // A machine that slept wakes up with requests whose time has passed; nobody waits for their answer.
+        let waiting = self.waiting.get(id).filter(|waiting| now.as_millis() < waiting.view.expires);
+        let waiting = waiting.ok_or(NotTaken::Gone)?;
         if by == AnsweredBy::Window && now < waiting.still_since.plus(STILLNESS) {
             return Err(NotTaken::TooSoon);
         }
@@ -258,6 +260,7 @@ mod tests {
                 new_scopes: vec![Scope::OpenId],
                 known: false,
                 fields: Vec::new(),
+                spaces: Vec::new(),
                 binding_message: None,
                 compare_words: None,
                 word_choices: None,
@@ -292,6 +295,17 @@ mod tests {
         let mut queue = Approvals::default();
         queue.ask(request("a", "https://app.example", None), NOON).unwrap();
         assert!(queue.approve(&id("a"), None, AnsweredBy::Command, NOON).is_ok());
+    }
+
+    // threat: 23
+    #[test]
+    fn an_answer_after_the_deadline_is_none() {
+        let mut queue = Approvals::default();
+        queue.ask(request("a", "https://app.example", None), NOON).unwrap();
+        queue.ask(request("b", "https://other.example", None), NOON).unwrap();
+        let late = queue.approve(&id("a"), None, AnsweredBy::Command, after(60_000));
+        assert_eq!(late.err(), Some(NotTaken::Gone), "the machine slept, and the asker has given up");
+        assert!(queue.approve(&id("b"), None, AnsweredBy::Command, after(59_999)).is_ok());
     }
 
     // threat: 8

@@ -97,6 +97,7 @@ impl Wallet {
     pub async fn deny(&self, id: &RequestId) -> Result<(), WalletError> {
         let id = id.clone();
         self.try_job(move |engine| {
+            engine.last_touch = clock();
             engine.record_end(&id, "user");
             let effects = engine.approvals.deny(&id, clock()).ok_or(GONE)?;
             engine.apply(effects);
@@ -132,6 +133,10 @@ impl Engine {
             _ if request.scopes.contains(&Scope::Profile) => ProfileField::ALL.to_vec(),
             _ => Vec::new(),
         };
+        let spaces = match request.scopes.contains(&Scope::Spaces) {
+            true => open.spaces_to_share(&request.asker)?,
+            false => Vec::new(),
+        };
         let known = open.grants.values().filter(|grant| grant.kind == AppKind::Web);
         let (compare_words, right_words) = match &request.comparison {
             Comparison::Shown(words) => (Some(words.clone()), None),
@@ -145,6 +150,7 @@ impl Engine {
             known: grant.is_some(),
             new_scopes,
             fields,
+            spaces,
             binding_message: request.binding_message.as_deref().and_then(clean_message),
             compare_words,
             word_choices: right_words.as_ref().map(word_choices).transpose()?,
@@ -173,9 +179,11 @@ impl Engine {
         by: AnsweredBy,
     ) -> Result<GrantId, WalletError> {
         let now = clock();
+        self.last_touch = now;
         let (request, _) = self.askers.get(id).ok_or(GONE)?;
         let request = request.clone();
         check(&request, approval)?;
+        let shared = self.unlocked()?.spaces_named(&approval.spaces)?;
         let waiting = match self.approvals.approve(id, approval.words.as_ref(), by, now) {
             Ok(waiting) => waiting,
             Err(NotTaken::Gone) => return Err(GONE),
@@ -186,7 +194,8 @@ impl Engine {
                 return Err(WalletError::WrongWords);
             }
         };
-        let granted = self.unlocked().and_then(|open| open.grant(&request, approval, &waiting.view, now));
+        let granted =
+            self.unlocked().and_then(|open| open.grant(&request, approval, &waiting.view, &shared, now));
         let grant = match granted {
             Ok(grant) => grant,
             Err(error) => {
@@ -196,6 +205,9 @@ impl Engine {
             }
         };
         self.approvals.forgive(&waiting.asker_key);
+        if !shared.is_empty() {
+            self.tell(Event::Spaces);
+        }
         self.keep_mark();
         self.apply(vec![Effect::Close(id.clone(), Outcome::Approved(grant.clone()))]);
         Ok(grant)
@@ -212,6 +224,13 @@ fn check(request: &SignInRequest, approval: &Approval) -> Result<(), WalletError
         if !scopes.contains(&Scope::OpenId) {
             return bad("openid cannot be left out: without it nothing is allowed");
         }
+    }
+    let sees_spaces = match &approval.scopes {
+        Some(scopes) => scopes.contains(&Scope::Spaces),
+        None => request.scopes.contains(&Scope::Spaces),
+    };
+    if !approval.spaces.is_empty() && !sees_spaces {
+        return bad("spaces cannot be shared with an app that is not allowed to see any");
     }
     if approval.identity && !request.scopes.contains(&Scope::Identity) {
         return bad("the app did not ask for the real identity");

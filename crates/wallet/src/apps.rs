@@ -1,7 +1,9 @@
 //! Granting, and taking back.
 
+use halo_echo::SpaceId;
 use halo_protocol::Timestamp;
 use halo_protocol::audit::AuditEvent;
+use halo_store::SpaceAppRow;
 
 use crate::engine::clock;
 use crate::error::WalletError;
@@ -10,6 +12,7 @@ use crate::handle::Wallet;
 use crate::open::Open;
 use crate::random::random;
 use crate::request::{Approval, GrantId, RequestView, Scope, SignInRequest};
+use crate::spaces::app_of;
 use crate::view::Event;
 
 impl Wallet {
@@ -37,6 +40,7 @@ impl Open {
         request: &SignInRequest,
         approval: &Approval,
         view: &RequestView,
+        spaces: &[SpaceId],
         now: Timestamp,
     ) -> Result<GrantId, WalletError> {
         let asker = &request.asker;
@@ -68,7 +72,21 @@ impl Open {
         };
         let subject = *self.identity_key.as_bytes();
         let row = grant.row.clone();
-        self.issue_credential(now, subject, grant.assertion(false), event, |tx| tx.put_grant(&row))?;
+        let app = app_of(&grant);
+        let unseen = spaces.iter().filter(|space| !self.spaces.sees(&app, **space));
+        let shared: Vec<SpaceAppRow> = unseen
+            .map(|space| SpaceAppRow {
+                app: app.clone(),
+                space: space.to_string(),
+                made: false,
+                default: false,
+            })
+            .collect();
+        self.issue_credential(now, subject, grant.assertion(false), event, |tx| {
+            tx.put_grant(&row)?;
+            shared.iter().try_for_each(|row| tx.put_space_app(row))
+        })?;
+        self.spaces.apps.extend(shared);
         Ok(grant.id)
     }
 

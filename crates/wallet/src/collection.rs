@@ -1,5 +1,7 @@
 //! Spaces as their owner sees them: all of them, whoever made them, with everything in them.
 
+use std::collections::BTreeSet;
+
 use halo_echo::query::{Query, evaluate};
 use halo_echo::{DocumentId, Index, Item, ItemKind, SpaceId};
 use halo_store::SpaceAppRow;
@@ -7,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
+use crate::asker::Asker;
 use crate::engine::Engine;
 use crate::error::WalletError;
 use crate::handle::Wallet;
 use crate::open::Open;
-use crate::request::{GrantId, Scope};
+use crate::request::{GrantId, Scope, SpaceChoice};
 use crate::spaces::{NO_ITEM, NO_SPACE, PROPERTIES, app_of, properties};
 use crate::view::Event;
 
 /// Versions of an item that are shown.
 const MOST_VERSIONS: usize = 50;
+/// Spaces to choose from in one request; the rest can be shared later.
+const MOST_CHOICES: usize = 200;
 /// A name of a space is not longer.
 const LONGEST_NAME: usize = 100;
 
@@ -278,6 +283,8 @@ impl Wallet {
             let open = engine.unlocked()?;
             open.check(&by, id, Scope::SpacesWrite)?;
             let (documents, done) = work(open)?;
+            // Which spaces an app sees is in the snapshot.
+            engine.changed();
             engine.tell(Event::Spaces);
             if !documents.is_empty() {
                 engine.tell(Event::Documents { space: id, documents });
@@ -311,6 +318,27 @@ impl Open {
             evaluate::<_, WalletError>(&Query::of_type(PROPERTIES), &self.store.items(&text))?.len();
         let items = self.store.item_count(&text)?.saturating_sub(about_itself);
         Ok(SpaceDetails { id: text, name, created, items, bytes, apps })
+    }
+
+    /// The spaces that the user may share with an app while letting it in: those that it does not see yet.
+    pub(crate) fn spaces_to_share(&self, asker: &Asker) -> Result<Vec<SpaceChoice>, WalletError> {
+        let app = self.grant_of(asker).map(app_of);
+        let sees = |id| app.as_ref().is_some_and(|app| self.spaces.sees(app, id));
+        let unseen = self.space_ids().into_iter().filter(|id| !sees(*id)).take(MOST_CHOICES);
+        unseen.map(|id| Ok(SpaceChoice { id: id.to_string(), name: self.space_name(id)? })).collect()
+    }
+
+    /// The spaces of these names, each once.
+    ///
+    /// # Errors
+    /// [`WalletError::NotFound`] if one of them is not there.
+    pub(crate) fn spaces_named(&self, names: &[String]) -> Result<Vec<SpaceId>, WalletError> {
+        let there = |name: &String| {
+            let id = name.parse().ok().filter(|id| self.spaces.rows.contains_key(id));
+            id.ok_or(NO_SPACE)
+        };
+        let ids: BTreeSet<SpaceId> = names.iter().map(there).collect::<Result<_, _>>()?;
+        Ok(ids.into_iter().collect())
     }
 
     /// Whether somebody may do something in a space; what they do not see does not exist for them.

@@ -71,6 +71,8 @@ pub(crate) struct Engine {
     pub(crate) broker_url: Option<String>,
     /// Creating or unlocking is under way beside this thread.
     pub(crate) busy: bool,
+    /// What came while it was being unlocked and wants it locked: done as soon as it is open.
+    pub(crate) lock_wanted: Option<LockReason>,
     pub(crate) failed_unlocks: u32,
     /// The places of the phrase the user was asked to re-enter.
     pub(crate) quiz: Vec<u8>,
@@ -118,6 +120,7 @@ impl Engine {
             settings: Settings::default(),
             broker_url: None,
             busy: false,
+            lock_wanted: None,
             failed_unlocks: 0,
             quiz: Vec::new(),
             next_suspicion: Timestamp::from_millis(0),
@@ -220,9 +223,12 @@ impl Engine {
         }
     }
 
-    /// Drops every key, closes the store and answers whoever waits.
+    /// Drops every key, closes the store and answers whoever waits. What is just being unlocked is locked again at once.
     pub(crate) fn lock(&mut self, reason: LockReason) {
-        let Some(mut open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else {
+            self.lock_wanted = self.busy.then_some(reason);
+            return;
+        };
         if let Err(error) = open.record_locked(reason, clock()) {
             tracing::warn!(%error, "locking was not recorded");
         }
@@ -293,5 +299,115 @@ impl Engine {
         {
             tracing::warn!(%error, "a denial was not recorded");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use halo_keystore::{KeychainChoice, MemoryKeychain, Passphrase};
+
+    use super::*;
+    use crate::command::CreateIdentity;
+    use crate::config::KdfTarget;
+    use crate::handle::Wallet;
+
+    /// Long enough for any machine; short enough to say that something hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn pass() -> Passphrase {
+        Passphrase::new("correct horse".to_owned())
+    }
+
+    async fn protected(dir: &tempfile::TempDir) -> Wallet {
+        let config = WalletConfig {
+            profile: dir.path().join("profile"),
+            keychain: Arc::new(MemoryKeychain::default()),
+            program: "test".into(),
+            kdf_target: KdfTarget::Floor,
+            watch_session: false,
+        };
+        let wallet = Wallet::open(config).await.unwrap();
+        let create =
+            CreateIdentity { name: "Ada".into(), passphrase: Some(pass()), keychain: KeychainChoice::Os };
+        wallet.create_identity(create).await.unwrap();
+        wallet
+    }
+
+    /// Why it was locked the last time.
+    async fn why(wallet: &Wallet) -> String {
+        wallet.unlock(Some(pass()), false).await.unwrap();
+        let log = wallet.activity(None, 1, Some("locked".into()), None).await.unwrap();
+        log[0].details.iter().find(|(name, _)| name == "why").unwrap().1.clone()
+    }
+
+    #[tokio::test]
+    async fn a_wallet_that_nobody_touches_locks_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let wallet = protected(&dir).await;
+        let mut watch = wallet.watch();
+        let minutes = wallet.snapshot().settings.auto_lock_minutes;
+        assert_eq!(minutes, 10, "also when nobody has set it");
+        let almost = Duration::from_millis(u64::from(minutes) * 60_000 - 50);
+        let ago = Timestamp::from_millis(clock().as_millis() - u64::try_from(almost.as_millis()).unwrap());
+        wallet.job(move |engine| engine.last_touch = ago).await.unwrap();
+        // Nothing else happens: it is its own clock that locks it.
+        let locked = async { while watch.next().await != Some(Event::Locked) {} };
+        tokio::time::timeout(PATIENCE, locked).await.expect("it locks");
+        assert_eq!(wallet.snapshot().state, State::Locked);
+        assert_eq!(why(&wallet).await, "idle");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_there_keeps_it_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let wallet = protected(&dir).await;
+        let long_ago = Timestamp::from_millis(clock().as_millis() - 599_000);
+        wallet.job(move |engine| engine.last_touch = long_ago).await.unwrap();
+        wallet.touch();
+        let left = wallet.job(|engine| engine.auto_lock_at().unwrap()).await.unwrap();
+        assert!(left > Timestamp::from_millis(clock().as_millis() + 500_000), "the time begins anew");
+        let never = Settings { auto_lock_minutes: 0, ..wallet.snapshot().settings.clone() };
+        wallet.set_settings(never).await.unwrap();
+        assert_eq!(wallet.job(|engine| engine.auto_lock_at()).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_lock_in_the_middle_of_unlocking_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let wallet = protected(&dir).await;
+        wallet.lock().await.unwrap();
+        let unlocking = tokio::spawn({
+            let wallet = wallet.clone();
+            async move { wallet.unlock(Some(pass()), false).await }
+        });
+        while !wallet.job(|engine| engine.busy).await.unwrap() && !unlocking.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        // The lid closes while the passphrase is being checked.
+        wallet.lock().await.unwrap();
+        unlocking.await.unwrap().unwrap();
+        assert_eq!(wallet.snapshot().state, State::Locked);
+        wallet.unlock(Some(pass()), false).await.unwrap();
+        assert_eq!(wallet.snapshot().state, State::Unlocked, "the next unlocking is another one");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn it_locks_with_the_screen_where_the_user_wants_it() {
+        use crate::session_watch::Sign;
+        let dir = tempfile::tempdir().unwrap();
+        let wallet = protected(&dir).await;
+        let state = async |sign| {
+            wallet.job(move |engine| engine.session(sign)).await.unwrap();
+            wallet.snapshot().state
+        };
+        assert_eq!(state(Sign::Back).await, State::Unlocked);
+        assert_eq!(state(Sign::Leaving).await, State::Locked);
+        assert_eq!(why(&wallet).await, "session");
+        let stay = Settings { lock_with_screen: false, ..wallet.snapshot().settings.clone() };
+        wallet.set_settings(stay).await.unwrap();
+        assert_eq!(state(Sign::Leaving).await, State::Unlocked);
     }
 }

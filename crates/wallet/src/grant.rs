@@ -141,7 +141,7 @@ impl Grant {
     }
 
     /// As the user sees it.
-    pub(crate) fn view(&self, sub: String) -> AppView {
+    pub(crate) fn view(&self, sub: String, spaces: Vec<String>) -> AppView {
         AppView {
             id: self.id.clone(),
             name: self.name.clone(),
@@ -152,7 +152,8 @@ impl Grant {
             scopes: self.scopes.iter().copied().collect(),
             fields: self.fields.iter().copied().collect(),
             identity: self.identity,
-            spaces: Vec::new(),
+            // What it saw before it was narrowed waits for it, and is not seen.
+            spaces: if self.scopes.contains(&Scope::Spaces) { spaces } else { Vec::new() },
             sub,
             created: self.row.created.as_millis(),
             last_used: self.row.last_used.map(|at| at.as_millis()),

@@ -65,7 +65,7 @@ pub use paths::{default_profile, runtime_dir};
 pub use put::{PutItem, Synced};
 pub use request::{
     AnsweredBy, Approval, AskerView, Comparison, GrantId, Outcome, ProfileField, RequestId, RequestView,
-    Scope, SignInRequest, Warning,
+    Scope, SignInRequest, SpaceChoice, Warning,
 };
 pub use spaces::{DocumentChange, DocumentUpdated, Hit, SpaceView};
 pub use view::{

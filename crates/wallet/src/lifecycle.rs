@@ -16,7 +16,7 @@ use crate::engine::{Engine, LockReason, clock};
 use crate::error::WalletError;
 use crate::handle::{Wallet, beside};
 use crate::open::Open;
-use crate::view::{Event, KeychainView};
+use crate::view::{Event, KeychainView, Trouble};
 
 /// Shorter passphrases are refused; a longer one is the user's own affair.
 const SHORTEST_PASSPHRASE: usize = 8;
@@ -78,12 +78,16 @@ impl Wallet {
         // A task of its own: whoever asked may go away, the engine must not stay busy for ever.
         let unlocking = tokio::spawn(async move {
             let Some((keystore, dir)) = wallet.try_job(Engine::begin_unlock).await? else { return Ok(()) };
-            let opened = beside(move || {
-                let keys = keystore.unlock(passphrase.as_ref())?;
-                Open::load(&dir, keys, &keystore, accept_older)
+            let (protected, opened) = beside(move || {
+                // Known again by each try: what hides the root at the start may be out of the way by now.
+                let protected = keystore.needs_passphrase();
+                let opened = keystore.unlock(passphrase.as_ref()).map_err(WalletError::from);
+                let opened = opened.and_then(|keys| Open::load(&dir, keys, &keystore, accept_older));
+                Ok((protected.ok(), opened))
             })
-            .await;
-            wallet.try_job(move |engine| engine.finish_unlock(opened)).await
+            .await
+            .unwrap_or_else(|error| (None, Err(error)));
+            wallet.try_job(move |engine| engine.finish_unlock(protected, opened)).await
         });
         unlocking.await.map_err(|_| WalletError::Closed)?
     }
@@ -133,7 +137,9 @@ impl Wallet {
 /// An identity that has just come to be.
 pub(crate) struct Made {
     keystore: Arc<Keystore>,
-    open: Open,
+    protected: bool,
+    /// It is there, whatever keeps it from being opened now.
+    open: Result<Open, WalletError>,
     phrase: Option<Zeroizing<String>>,
 }
 
@@ -146,7 +152,8 @@ fn make_beside(
     passphrase: Option<Passphrase>,
     keychain: KeychainChoice,
 ) -> Result<Made, WalletError> {
-    let cost = if passphrase.is_some() { kdf_cost(config.kdf_target) } else { KdfCost::FLOOR };
+    let protected = passphrase.is_some();
+    let cost = if protected { kdf_cost(config.kdf_target) } else { KdfCost::FLOOR };
     let wanted = NewKeystore { choice: keychain, passphrase, cost };
     let (keystore, keys) = Keystore::create(creation.path(), wanted, config.keychain.clone())?;
     let dir = match Open::create(creation.path(), &keys, origin, name) {
@@ -159,8 +166,8 @@ fn make_beside(
         }
     })?;
     let keystore = Arc::new(Keystore::open(&dir, config.keychain.clone())?);
-    let open = Open::load(&dir, keys, &keystore, false)?;
-    Ok(Made { keystore, open, phrase })
+    let open = Open::load(&dir, keys, &keystore, false);
+    Ok(Made { keystore, protected, open, phrase })
 }
 
 impl Engine {
@@ -176,15 +183,16 @@ impl Engine {
     fn finish_creation(&mut self, made: Result<Made, WalletError>) -> Result<Created, WalletError> {
         self.busy = false;
         self.changed();
-        let Made { keystore, open, phrase } = made?;
+        let Made { keystore, protected, open, phrase } = made?;
+        self.needs_passphrase = protected;
+        self.keystore = Some(keystore);
+        let open = open.inspect_err(|error| self.trouble = Some(Trouble::of(error)))?;
         let created = Created {
             did: Did::of(&open.identity_key).to_string(),
             did_key: open.identity_key.did_key(),
             device_key: open.keys.device_key().to_string(),
             phrase,
         };
-        self.needs_passphrase = keystore.needs_passphrase()?;
-        self.keystore = Some(keystore);
         self.enter(open);
         Ok(created)
     }
@@ -201,21 +209,34 @@ impl Engine {
         Ok(Some((keystore, dir)))
     }
 
-    fn finish_unlock(&mut self, opened: Result<Open, WalletError>) -> Result<(), WalletError> {
+    fn finish_unlock(
+        &mut self,
+        protected: Option<bool>,
+        opened: Result<Open, WalletError>,
+    ) -> Result<(), WalletError> {
         self.busy = false;
         self.changed();
+        self.needs_passphrase = protected.unwrap_or(self.needs_passphrase);
         match opened {
             Ok(mut open) => {
                 let failures = std::mem::take(&mut self.failed_unlocks);
                 open.record_unlocked(failures, clock())?;
                 self.enter(open);
                 self.keep_mark();
+                if let Some(reason) = self.lock_wanted.take() {
+                    self.lock(reason);
+                }
                 Ok(())
             }
             Err(error) => {
-                if matches!(error, WalletError::Keystore(KeystoreError::WrongPassphrase)) {
+                use KeystoreError::{PassphraseRequired, WrongPassphrase};
+                if matches!(error, WalletError::Keystore(WrongPassphrase)) {
                     self.failed_unlocks = self.failed_unlocks.saturating_add(1);
                 }
+                // What the profile lacked before is there if its passphrase is all that is missing.
+                let only_passphrase =
+                    matches!(error, WalletError::Keystore(PassphraseRequired | WrongPassphrase));
+                self.trouble = (!only_passphrase).then(|| Trouble::of(&error));
                 Err(error)
             }
         }
@@ -225,6 +246,7 @@ impl Engine {
         if std::mem::replace(&mut self.busy, true) {
             return Err(WalletError::Busy);
         }
+        self.lock_wanted = None;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ use crate::error::WalletError;
 use crate::grant::Grant;
 use crate::lifecycle::Origin;
 use crate::request::GrantId;
-use crate::spaces::Spaces;
+use crate::spaces::{Spaces, app_of};
 use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
 
 /// The database in the identity's directory.
@@ -343,8 +343,11 @@ impl Open {
                 .unwrap_or_default(),
             phrase: self.phrase,
         });
-        let mut apps: Vec<AppView> =
-            self.grants.values().filter_map(|grant| Some(grant.view(self.subject(grant).ok()?))).collect();
+        let mut apps: Vec<AppView> = self
+            .grants
+            .values()
+            .filter_map(|grant| Some(grant.view(self.subject(grant).ok()?, self.spaces.of(&app_of(grant)))))
+            .collect();
         apps.sort_by_key(|app| std::cmp::Reverse((app.last_used.unwrap_or(app.created), app.created)));
         snapshot.apps = apps;
         snapshot.grants = self.grants.values().map(|grant| (grant.id.clone(), grant.facts())).collect();

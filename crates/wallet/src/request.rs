@@ -182,6 +182,16 @@ pub struct AskerView {
     pub warnings: Vec<Warning>,
 }
 
+/// A space that the user may share with an app while letting it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct SpaceChoice {
+    /// `B…`.
+    pub id: String,
+    /// What it is called.
+    pub name: Option<String>,
+}
+
 /// A pending request, as window and command line show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -198,6 +208,8 @@ pub struct RequestView {
     pub known: bool,
     /// Profile fields that would be shared if the user leaves the choice as it is.
     pub fields: Vec<ProfileField>,
+    /// Where the app asks for spaces: those that it does not see yet. None of them is shared unless the user says so.
+    pub spaces: Vec<SpaceChoice>,
     /// The message shown on both sides (CIBA).
     pub binding_message: Option<String>,
     /// Words that the page shows too; the user compares.
@@ -228,6 +240,9 @@ pub struct Approval {
     /// Show the real identity (only where [`Scope::Identity`] was asked for); default: a private alias.
     #[serde(default)]
     pub identity: bool,
+    /// Spaces it shall see besides its own (only where [`Scope::Spaces`] is granted); default: none.
+    #[serde(default)]
+    pub spaces: Vec<String>,
 }
 
 /// Through what the user answered.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use zbus::{Connection, MatchRule, MessageStream, message::Type};
 
-use crate::engine::{Engine, LockReason};
+use crate::engine::{Engine, Job, LockReason};
 use crate::handle::Wallet;
 
 /// What the platform said.
@@ -21,7 +21,7 @@ pub(crate) enum Sign {
 }
 
 /// Calls `tell` at every sign until it answers `false` (nobody listens any more).
-pub(crate) async fn listen(tell: impl Fn(Sign) -> bool) {
+pub(crate) async fn listen(tell: impl AsyncFn(Sign) -> bool) {
     let mut signs = SelectAll::new();
     for (bus, interface, member) in [
         (Connection::system().await, "org.freedesktop.login1.Manager", "PrepareForSleep"),
@@ -37,7 +37,7 @@ pub(crate) async fn listen(tell: impl Fn(Sign) -> bool) {
     while let Some(message) = signs.next().await {
         let Ok(message) = message else { continue };
         if let Some(sign) = read(&message)
-            && !tell(sign)
+            && !tell(sign).await
         {
             return;
         }
@@ -68,21 +68,49 @@ fn read(message: &zbus::Message) -> Option<Sign> {
 pub(crate) fn spawn(wallet: &Wallet) {
     // Weak: the watch must not keep the wallet alive.
     let inbox = wallet.weak_inbox();
-    tokio::spawn(listen(move |sign| match inbox.upgrade() {
+    tokio::spawn(listen(async move |sign| match inbox.upgrade() {
+        // Waits for room: whoever floods the wallet must not keep it open when the user leaves.
         Some(inbox) => {
-            // A full inbox means that the engine is at work and will look at the clock by itself.
-            let _ = inbox.try_send(Box::new(move |engine: &mut Engine| engine.session(sign)));
-            true
+            let job: Job = Box::new(move |engine| engine.session(sign));
+            inbox.send(job).await.is_ok()
         }
         None => false,
     }));
 }
 
 impl Engine {
-    fn session(&mut self, sign: Sign) {
+    pub(crate) fn session(&mut self, sign: Sign) {
         // Every job begins with a look at the clock, which is all that waking up needs.
         if sign == Sign::Leaving && self.needs_passphrase && self.settings.lock_with_screen {
             self.lock(LockReason::Session);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(interface: &str, member: &str, body: Option<bool>) -> Option<Sign> {
+        let signal = zbus::Message::signal("/", interface, member).unwrap();
+        let message = match body {
+            Some(flag) => signal.build(&(flag,)),
+            None => signal.build(&()),
+        };
+        read(&message.unwrap())
+    }
+
+    #[test]
+    fn the_platform_is_understood() {
+        let (manager, session) = ("org.freedesktop.login1.Manager", "org.freedesktop.login1.Session");
+        assert_eq!(said(manager, "PrepareForSleep", Some(true)), Some(Sign::Leaving));
+        assert_eq!(said(manager, "PrepareForSleep", Some(false)), Some(Sign::Back));
+        assert_eq!(said(session, "Lock", None), Some(Sign::Leaving));
+        for interface in ["org.freedesktop.ScreenSaver", "org.gnome.ScreenSaver"] {
+            assert_eq!(said(interface, "ActiveChanged", Some(true)), Some(Sign::Leaving));
+            assert_eq!(said(interface, "ActiveChanged", Some(false)), None, "the user is back");
+            assert_eq!(said(interface, "ActiveChanged", None), None, "it says nothing");
+        }
+        assert_eq!(said(session, "Unlock", None), None);
     }
 }

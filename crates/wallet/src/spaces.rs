@@ -486,6 +486,11 @@ impl Spaces {
         Ok(Self { rows, apps: store.space_apps()?, ..Self::default() })
     }
 
+    /// The spaces that an app sees.
+    pub(crate) fn of(&self, app: &str) -> Vec<String> {
+        self.apps.iter().filter(|row| row.app == app).map(|row| row.space.clone()).collect()
+    }
+
     pub(crate) fn sees(&self, app: &str, space: SpaceId) -> bool {
         let space = space.to_string();
         self.apps.iter().any(|row| row.app == app && row.space == space)

@@ -41,8 +41,7 @@ impl Wallet {
         };
         self.job(move |engine| {
             engine.needs_passphrase = needs_passphrase;
-            engine.trouble =
-                trouble.map(|error| Trouble { code: error.code().to_owned(), message: error.to_string() });
+            engine.trouble = trouble.as_ref().map(Trouble::of);
             engine.changed();
         })
         .await

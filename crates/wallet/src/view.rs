@@ -8,6 +8,7 @@ use ts_rs::TS;
 
 use crate::asker::AppKind;
 use crate::link::{DeviceView, InvitationView, JoinView, NetworkView};
+use crate::error::WalletError;
 use crate::request::{GrantId, Outcome, ProfileField, RequestId, RequestView, Scope};
 
 /// Where the profile stands.
@@ -31,6 +32,12 @@ pub struct Trouble {
     pub code: String,
     /// What happened, without a secret.
     pub message: String,
+}
+
+impl Trouble {
+    pub(crate) fn of(error: &WalletError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
 }
 
 /// The state of the keychain of this machine.
@@ -118,7 +125,7 @@ pub struct AppView {
     pub fields: Vec<ProfileField>,
     /// It knows the real identity, not an alias.
     pub identity: bool,
-    /// The spaces it sees; none before spaces exist.
+    /// The spaces it sees.
     pub spaces: Vec<String>,
     /// The subject it knows the user by (`did:key:…`).
     pub sub: String,

@@ -71,8 +71,18 @@ describe('the prompt', () => {
     if (first) await fireEvent.click(first);
     await fireEvent.click(screen.getByTestId('approval-field-picture'));
     await fireEvent.click(button(screen, 'approve-allow'));
-    const approval = { words: ['amber', 'canoe', 'violin'], scopes: null, fields: ['name'], identity: false };
+    const approval = { words: ['amber', 'canoe', 'violin'], scopes: null, fields: ['name'], identity: false, spaces: [] };
     expect(said('approve')).toEqual([['approve', 'request-1', approval]]);
+  });
+
+  it('shares no space of the user unless it is ticked', async () => {
+    const { screen, said } = show(states['prompt-spaces']);
+    await vi.advanceTimersByTimeAsync(600);
+    const [garden, household] = screen.getAllByTestId('approval-space') as HTMLInputElement[];
+    expect([garden?.checked, household?.checked]).toEqual([false, false]);
+    if (household) await fireEvent.click(household);
+    await fireEvent.click(button(screen, 'approve-allow'));
+    expect(said('approve')[0]?.[2]).toMatchObject({ spaces: ['BHOUSEHOLDHOUSEHOLDHOUSEHOLDHOU22'] });
   });
 
   it('shows only the difference to an app that is known', () => {

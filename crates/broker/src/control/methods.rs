@@ -28,6 +28,10 @@ pub(super) type Answer = Result<Value, ControlError>;
 /// Carries out one request. `text` is the whole line: secrets go from there into what wipes them.
 pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Reply<'_>) -> Answer {
     let wallet = &desk.wallet;
+    // Somebody is there; whoever only looks again and again need not be.
+    if !["status", "requests.list", "requests.watch"].contains(&method) {
+        wallet.touch();
+    }
     match method {
         "status" => Ok(status(wallet)),
         "init" => init(wallet, params(text)?).await,

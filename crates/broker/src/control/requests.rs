@@ -21,6 +21,8 @@ pub(super) struct Approve {
     fields: Option<Vec<ProfileField>>,
     #[serde(default)]
     identity: bool,
+    #[serde(default)]
+    spaces: Vec<String>,
 }
 
 /// Three words, as a list or as a person types them.
@@ -41,9 +43,9 @@ pub(super) async fn approve(wallet: &Wallet, approve: Approve) -> Answer {
             Some(words.try_into().map_err(|_| bad("words must be three words"))?)
         }
     };
-    let approval =
-        Approval { words, scopes: approve.scopes, fields: approve.fields, identity: approve.identity };
-    let grant = wallet.approve(&RequestId(approve.id), approval, AnsweredBy::Command).await?;
+    let Approve { id, scopes, fields, identity, spaces, .. } = approve;
+    let approval = Approval { words, scopes, fields, identity, spaces };
+    let grant = wallet.approve(&RequestId(id), approval, AnsweredBy::Command).await?;
     Ok(json!({ "grant": grant }))
 }
 

@@ -155,5 +155,5 @@ pub(crate) async fn wallet(dir: &TempDir) -> Wallet {
 
 /// Yes to everything as suggested.
 pub(crate) fn yes() -> Approval {
-    Approval { words: None, scopes: None, fields: None, identity: false }
+    Approval { words: None, scopes: None, fields: None, identity: false, spaces: Vec::new() }
 }

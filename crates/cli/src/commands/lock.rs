@@ -26,8 +26,16 @@ pub(super) async fn unlock(profile: &Path, unlock: &Unlock, out: &Out) -> Result
     } else {
         None
     };
-    let params = json!({"passphrase": passphrase.map(into_value), "accept_older": unlock.accept_older});
-    client.call("unlock", params).await?;
+    let given = passphrase.is_some();
+    let params = |passphrase: Option<_>| json!({"passphrase": passphrase.map(into_value), "accept_older": unlock.accept_older});
+    match client.call("unlock", params(passphrase)).await {
+        // Nobody knew before the keychain could be read.
+        Err(error) if error.code == "keystore.passphrase_required" && !given => {
+            let passphrase = Source::of(unlock.passphrase_stdin).read("Passphrase")?;
+            client.call("unlock", params(Some(passphrase))).await?;
+        }
+        tried => drop(tried?),
+    }
     out.answer(&json!({"state": "unlocked"}), |page| page.good("Unlocked."));
     Ok(())
 }

@@ -9,6 +9,7 @@ mod identity;
 mod items;
 mod lock;
 mod requests;
+mod settings;
 mod spaces;
 mod status;
 
@@ -42,6 +43,7 @@ pub(crate) fn carry_out(args: Args, out: &Out) -> Result<(), Failure> {
         Command::Spaces(spaces) => wait(spaces::run(&profile, spaces, out)),
         Command::Items(items) => wait(items::run(&profile, items, out)),
         Command::Doctor { rebuild } => wait(doctor::run(&profile, rebuild, out)),
+        Command::Settings(settings) => wait(settings::run(&profile, settings, out)),
         Command::Audit(audit) => wait(audit::run(&profile, &audit, out)),
         Command::Completions { .. } => Ok(()),
     }

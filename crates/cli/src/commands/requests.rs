@@ -23,6 +23,10 @@ pub(super) async fn run(profile: &Path, command: Requests, out: &Out) -> Result<
         }
         Requests::Approve(approve) => {
             let id = full_id(&mut client, "requests.list", &approve.id).await?;
+            let mut approve = approve;
+            for space in &mut approve.spaces {
+                *space = full_id(&mut client, "spaces.list", space).await?;
+            }
             let answer = client.call("requests.approve", params(id, approve)).await?;
             out.answer(&answer, |page| {
                 format!(
@@ -49,6 +53,9 @@ fn params(id: String, approve: Approve) -> Value {
         }
         if !approve.scopes.is_empty() {
             members.insert("scopes".to_owned(), approve.scopes.into());
+        }
+        if !approve.spaces.is_empty() {
+            members.insert("spaces".to_owned(), approve.spaces.into());
         }
         if !approve.fields.is_empty() || approve.no_fields {
             members.insert("fields".to_owned(), approve.fields.into());
@@ -120,6 +127,7 @@ fn described(page: &Page<'_>, request: &Value) -> String {
         ("asks for", scopes.clone()),
         ("new", if known && new != scopes { new } else { String::new() }),
         ("would see", joined(request, "fields", ", ")),
+        ("could see", spaces(request)),
         ("message", text(request, "binding_message")),
         ("beware", page.alert(&warnings(app))),
         ("its page shows", joined(request, "compare_words", " ")),
@@ -137,6 +145,18 @@ fn described(page: &Page<'_>, request: &Value) -> String {
         format!("halo requests approve {id} --words \"the three that its page shows\"")
     };
     format!("{head}\n{}\n  {}\n", indented(&facts), page.faint(&example))
+}
+
+/// The spaces of the user that could be shared with it: by name, with what to type.
+fn spaces(request: &Value) -> String {
+    let spaces = request.get("spaces").and_then(Value::as_array).into_iter().flatten();
+    let named: Vec<String> = spaces
+        .map(|space| {
+            let (id, name) = (short(&text(space, "id")), text(space, "name"));
+            if name.is_empty() { format!("--space {id}") } else { format!("{name} (--space {id})") }
+        })
+        .collect();
+    named.join(", ")
 }
 
 /// Who asks, by evidence: the origin of a page, the executable of a program.

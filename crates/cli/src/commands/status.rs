@@ -69,7 +69,14 @@ fn words(page: &Page<'_>, status: &Value) -> String {
         "forgotten" => "confirmed, not on this device".to_owned(),
         _ => String::new(),
     };
-    let trouble = status.get("trouble").map(|trouble| text(trouble, "message")).unwrap_or_default();
+    let (trouble, todo) = match status.get("trouble").filter(|trouble| trouble.is_object()) {
+        Some(trouble) => {
+            let failure = Failure::new(&text(trouble, "code"), text(trouble, "message"));
+            let todo = failure.next_step().unwrap_or_default().to_owned();
+            (failure.message, todo)
+        }
+        None => Default::default(),
+    };
     let log = text(status, "audit_broken_at");
     page.facts(&[
         ("state", state),
@@ -82,6 +89,7 @@ fn words(page: &Page<'_>, status: &Value) -> String {
         ("serves", served),
         ("profile", text(status, "profile")),
         ("trouble", page.alert(&trouble)),
+        ("what to do", todo),
         (
             "activity",
             if log.is_empty() { log } else { page.alert(&format!("the log was altered at entry {log}")) },

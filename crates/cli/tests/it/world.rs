@@ -23,6 +23,16 @@ impl World {
         Self { bus: Some(keychain::shared().address.clone()), ..Self::without_keychain() }
     }
 
+    /// With this session bus, which also speaks for the system.
+    pub(crate) fn on(bus: &str) -> Self {
+        Self { bus: Some(bus.to_owned()), ..Self::without_keychain() }
+    }
+
+    /// The same profile, after the user has logged in anew.
+    pub(crate) fn moves_to(&mut self, bus: Option<&str>) {
+        self.bus = bus.map(str::to_owned);
+    }
+
     /// As on a server: no session bus.
     pub(crate) fn without_keychain() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -47,6 +57,9 @@ impl World {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // Never the bus of this machine, which may go to sleep.
+        let nowhere = format!("unix:path={}", self.dir.path().join("no-bus").display());
+        command.env("DBUS_SYSTEM_BUS_ADDRESS", self.bus.as_ref().unwrap_or(&nowhere));
         if let Some(bus) = &self.bus {
             command.env("DBUS_SESSION_BUS_ADDRESS", bus);
         }

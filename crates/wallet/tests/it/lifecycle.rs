@@ -1,5 +1,6 @@
 //! From nothing to an identity, and between locked and unlocked.
 
+use halo_keystore::KeychainError;
 use halo_wallet::{PhraseState, State, WalletError};
 
 use crate::world::{World, create, pass};
@@ -131,6 +132,68 @@ async fn a_missing_keychain_entry_is_a_trouble_and_destroys_nothing() {
     assert_eq!(snapshot.state, State::Locked);
     assert_eq!(snapshot.trouble.as_ref().unwrap().code, "keystore.entry_missing");
     world.keychain.put_all(kept);
+    wallet.unlock(None, false).await.unwrap();
+    assert_eq!(wallet.snapshot().identity.as_ref().unwrap().name, "Ada");
+}
+
+// threat: 33
+#[tokio::test]
+async fn a_keychain_that_was_locked_at_the_start_leads_to_the_passphrase_and_in() {
+    let world = World::new();
+    let wallet = world.open().await;
+    wallet.create_identity(create("Ada", Some("correct horse"))).await.unwrap();
+    wallet.close().await;
+
+    world.keychain.fail(Some(KeychainError::Locked));
+    let wallet = world.open().await;
+    let code = || wallet.snapshot().trouble.as_ref().map(|trouble| trouble.code.clone());
+    assert_eq!(code().as_deref(), Some("keystore.keychain_locked"));
+    world.keychain.fail(Some(KeychainError::Missing));
+    assert_eq!(wallet.unlock(None, false).await.unwrap_err().code(), "keystore.no_keychain");
+    assert_eq!(code().as_deref(), Some("keystore.no_keychain"), "it says what is in the way now");
+
+    world.keychain.fail(None);
+    assert_eq!(wallet.unlock(None, false).await.unwrap_err().code(), "keystore.passphrase_required");
+    assert!(wallet.snapshot().passphrase, "the window asks for it");
+    assert_eq!(code(), None);
+    wallet.unlock(Some(pass("correct horse")), false).await.unwrap();
+    assert_eq!(wallet.snapshot().state, State::Unlocked);
+    assert!(wallet.snapshot().passphrase, "and it locks by itself");
+}
+
+// threat: 33
+#[tokio::test]
+async fn a_root_of_another_profile_is_said_and_destroys_nothing() {
+    let (mine, other) = (World::new(), World::new());
+    mine.ada().await.close().await;
+    other.ada().await.close().await;
+    // Two entries each: the root and the mark. What is under the root's name is another profile's record.
+    let kept = mine.keychain.take_all();
+    let stranger = other.keychain.all();
+    let root = |all: &std::collections::BTreeMap<String, Vec<u8>>| {
+        all.iter()
+            .find(|(account, _)| !account.contains('.'))
+            .map(|(name, bytes)| (name.clone(), bytes.clone()))
+            .unwrap()
+    };
+    let mut wrong = kept.clone();
+    wrong.insert(root(&kept).0, root(&stranger).1);
+    mine.keychain.put_all(wrong);
+    let wallet = mine.open().await;
+    assert_eq!(wallet.snapshot().trouble.as_ref().unwrap().code, "keystore.root_mismatch");
+    mine.keychain.put_all(kept);
+    wallet.unlock(None, false).await.unwrap();
+    wallet.close().await;
+
+    // The folder of another profile under this one's keystore: the key fits nothing there.
+    let (ours, theirs) =
+        (mine.profile().join("identity/store.db"), other.profile().join("identity/store.db"));
+    let (own, foreign) = (std::fs::read(&ours).unwrap(), std::fs::read(&theirs).unwrap());
+    std::fs::write(&ours, &foreign).unwrap();
+    let wallet = mine.open().await;
+    assert_eq!(wallet.snapshot().trouble.as_ref().unwrap().code, "store.wrong_key");
+    assert_eq!(std::fs::read(&ours).unwrap(), foreign, "nothing was written over");
+    std::fs::write(&ours, own).unwrap();
     wallet.unlock(None, false).await.unwrap();
     assert_eq!(wallet.snapshot().identity.as_ref().unwrap().name, "Ada");
 }

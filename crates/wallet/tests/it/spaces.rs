@@ -1,9 +1,12 @@
 //! What apps keep: each sees its own, half an update is none, and what was acknowledged is there after a restart.
 
 use halo_echo::{Document, ItemKind, NewItem, Pen};
-use halo_wallet::{By, DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet, WalletError};
+use halo_wallet::{
+    AnsweredBy, Approval, By, DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet,
+    WalletError,
+};
 
-use crate::world::{OTHER_PAGE, PAGE, World, signed_in, yes};
+use crate::world::{OTHER_PAGE, PAGE, World, page, request, signed_in, yes};
 
 const PEN: Pen = Pen { actor: [7; 16], seconds: 1 };
 const READ: [Scope; 2] = [Scope::OpenId, Scope::Spaces];
@@ -255,4 +258,50 @@ async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
     assert!(report.problems.is_empty(), "{report:?}");
     // The directory, the item with its link, an edit, a deletion, a restoration.
     assert_eq!((report.spaces, report.blocks, report.documents, report.items), (1, 5, 2, 1));
+}
+
+#[tokio::test]
+async fn the_user_may_share_spaces_while_letting_an_app_in() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let household = wallet.add_space("Household".into()).await.unwrap().id;
+    let diary = wallet.add_space("Diary".into()).await.unwrap().id;
+    let ticket = wallet.ask(request(page(PAGE), &READ)).await.unwrap();
+    let mut offered: Vec<_> =
+        wallet.snapshot().requests[0].spaces.iter().filter_map(|space| space.name.clone()).collect();
+    offered.sort();
+    assert_eq!(offered, ["Diary", "Household"]);
+    let sharing = |spaces: &[&String]| Approval {
+        spaces: spaces.iter().map(|space| (*space).clone()).collect(),
+        ..yes()
+    };
+    let by = AnsweredBy::Command;
+    let nowhere = wallet.approve(&ticket.id, sharing(&[&"nowhere".to_owned()]), by).await;
+    assert!(matches!(nowhere, Err(WalletError::NotFound { .. })));
+    let narrowed = Approval { scopes: Some(vec![Scope::OpenId]), ..sharing(&[&diary]) };
+    let narrowed = wallet.approve(&ticket.id, narrowed, by).await;
+    assert!(matches!(narrowed, Err(WalletError::BadInput { .. })), "it would not see it anyway");
+    assert!(
+        wallet.snapshot().apps.is_empty(),
+        "nothing was granted by a mistake, and the prompt is still there"
+    );
+
+    let grant = wallet.approve(&ticket.id, sharing(&[&household, &household]), by).await.unwrap();
+    let seen = wallet.spaces(&grant).await.unwrap();
+    assert_eq!(seen.iter().map(|space| space.id.to_string()).collect::<Vec<_>>(), [household.clone()]);
+    assert_eq!(wallet.snapshot().apps[0].spaces, [household.clone()]);
+    wallet.close().await;
+    let wallet = world.open().await;
+    assert_eq!(wallet.snapshot().apps[0].spaces, [household.clone()], "also after a restart");
+
+    // Who is known is offered the rest; who asks for no spaces is offered none, and can be given none.
+    let again = wallet.ask(request(page(PAGE), &WRITE)).await.unwrap();
+    let offered = wallet.snapshot().requests[0].spaces.clone();
+    assert_eq!(offered.iter().map(|space| space.id.clone()).collect::<Vec<_>>(), [diary.clone()]);
+    drop(again);
+    let stranger = wallet.ask(request(page(OTHER_PAGE), &[Scope::OpenId])).await.unwrap();
+    let shown = wallet.snapshot().requests.iter().find(|request| request.id == stranger.id).cloned().unwrap();
+    assert!(shown.spaces.is_empty());
+    let refused = wallet.approve(&stranger.id, sharing(&[&diary]), by).await;
+    assert!(matches!(refused, Err(WalletError::BadInput { .. })));
 }

@@ -100,7 +100,7 @@ pub(crate) async fn approved(wallet: &Wallet, request: SignInRequest, approval: 
 }
 
 pub(crate) fn yes() -> Approval {
-    Approval { words: None, scopes: None, fields: None, identity: false }
+    Approval { words: None, scopes: None, fields: None, identity: false, spaces: Vec::new() }
 }
 
 pub(crate) fn token_request(client_id: &str, grant: &GrantId) -> TokenRequest {

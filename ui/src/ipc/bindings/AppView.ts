@@ -45,7 +45,7 @@ fields: Array<ProfileField>,
  */
 identity: boolean, 
 /**
- * The spaces it sees; none before spaces exist.
+ * The spaces it sees.
  */
 spaces: Array<string>, 
 /**

@@ -21,4 +21,8 @@ fields: Array<ProfileField> | null,
 /**
  * Show the real identity (only where [`Scope::Identity`] was asked for); default: a private alias.
  */
-identity: boolean, };
+identity: boolean, 
+/**
+ * Spaces it shall see besides its own (only where [`Scope::Spaces`] is granted); default: none.
+ */
+spaces: Array<string>, };

@@ -3,6 +3,7 @@ import type { AskerView } from "./AskerView";
 import type { ProfileField } from "./ProfileField";
 import type { RequestId } from "./RequestId";
 import type { Scope } from "./Scope";
+import type { SpaceChoice } from "./SpaceChoice";
 
 /**
  * A pending request, as window and command line show it.
@@ -32,6 +33,10 @@ known: boolean,
  * Profile fields that would be shared if the user leaves the choice as it is.
  */
 fields: Array<ProfileField>, 
+/**
+ * Where the app asks for spaces: those that it does not see yet. None of them is shared unless the user says so.
+ */
+spaces: Array<SpaceChoice>, 
 /**
  * The message shown on both sides (CIBA).
  */

@@ -72,6 +72,7 @@ const request: RequestView = {
   new_scopes: ['openid', 'profile'],
   known: false,
   fields: ['name', 'picture'],
+  spaces: [],
   binding_message: null,
   compare_words: null,
   word_choices: [
@@ -129,6 +130,10 @@ export const states = {
     scopes: ['openid', 'halo:spaces', 'halo:spaces:write'],
     new_scopes: ['openid', 'halo:spaces', 'halo:spaces:write'],
     fields: [],
+    spaces: [
+      { id: 'BGARDENGARDENGARDENGARDENGARDEN22', name: 'Garden club' },
+      { id: 'BHOUSEHOLDHOUSEHOLDHOUSEHOLDHOU22', name: 'Household' },
+    ],
   }),
   'prompt-identity': asking({
     word_choices: null,
