@@ -275,7 +275,7 @@ async fn the_user_may_share_spaces_while_letting_an_app_in() {
         spaces: spaces.iter().map(|space| (*space).clone()).collect(),
         ..yes()
     };
-    let by = AnsweredBy::Command;
+    let (by, one) = (AnsweredBy::Command, std::slice::from_ref::<String>);
     let nowhere = wallet.approve(&ticket.id, sharing(&[&"nowhere".to_owned()]), by).await;
     assert!(matches!(nowhere, Err(WalletError::NotFound { .. })));
     let narrowed = Approval { scopes: Some(vec![Scope::OpenId]), ..sharing(&[&diary]) };
@@ -288,16 +288,16 @@ async fn the_user_may_share_spaces_while_letting_an_app_in() {
 
     let grant = wallet.approve(&ticket.id, sharing(&[&household, &household]), by).await.unwrap();
     let seen = wallet.spaces(&grant).await.unwrap();
-    assert_eq!(seen.iter().map(|space| space.id.to_string()).collect::<Vec<_>>(), [household.clone()]);
-    assert_eq!(wallet.snapshot().apps[0].spaces, [household.clone()]);
+    assert_eq!(seen.iter().map(|space| space.id.to_string()).collect::<Vec<_>>(), one(&household));
+    assert_eq!(wallet.snapshot().apps[0].spaces, one(&household));
     wallet.close().await;
     let wallet = world.open().await;
-    assert_eq!(wallet.snapshot().apps[0].spaces, [household.clone()], "also after a restart");
+    assert_eq!(wallet.snapshot().apps[0].spaces, one(&household), "also after a restart");
 
     // Who is known is offered the rest; who asks for no spaces is offered none, and can be given none.
     let again = wallet.ask(request(page(PAGE), &WRITE)).await.unwrap();
     let offered = wallet.snapshot().requests[0].spaces.clone();
-    assert_eq!(offered.iter().map(|space| space.id.clone()).collect::<Vec<_>>(), [diary.clone()]);
+    assert_eq!(offered.iter().map(|space| space.id.clone()).collect::<Vec<_>>(), one(&diary));
     drop(again);
     let stranger = wallet.ask(request(page(OTHER_PAGE), &[Scope::OpenId])).await.unwrap();
     let shown = wallet.snapshot().requests.iter().find(|request| request.id == stranger.id).cloned().unwrap();
