@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::asker::AppKind;
-use crate::link::{DeviceView, InvitationView, JoinView, NetworkView};
 use crate::error::WalletError;
+use crate::link::{DeviceView, InvitationView, JoinView, NetworkView};
 use crate::request::{GrantId, Outcome, ProfileField, RequestId, RequestView, Scope};
 
 /// Where the profile stands.
