@@ -14,6 +14,7 @@ mod keychain;
 mod keys;
 mod keystore;
 mod labels;
+mod peers;
 mod phrase;
 mod record;
 mod secret;

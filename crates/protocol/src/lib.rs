@@ -14,6 +14,7 @@ pub mod dxos;
 pub mod epoch;
 pub mod feed;
 pub mod identity;
+pub mod invitation;
 mod keys;
 pub mod presentation;
 pub mod signal;

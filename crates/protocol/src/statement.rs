@@ -22,6 +22,8 @@ pub enum StatementKind {
     Jwt = 3,
     /// The last block of a feed, [`crate::feed::SignedHead`].
     FeedHead = 4,
+    /// A new device's keys, bound to the handshake of its invitation, [`crate::invitation::LinkTranscript`].
+    DeviceLink = 5,
 }
 
 /// Something that may be signed. Only builders in this crate make one.

@@ -171,7 +171,6 @@ impl std::fmt::Debug for HandshakeHash {
 pub struct Established {
     pub(super) role: Role,
     /// Of the initiator's frames, and the responder's.
-    #[expect(dead_code, reason = "for the session")]
     pub(super) keys: [Zeroizing<[u8; 32]>; 2],
     hash: HandshakeHash,
     peer: Option<AgreementKey>,
@@ -227,7 +226,7 @@ pub enum Step {
 
 /// A handshake under way. Each message takes it by value, so that a failed one cannot go on.
 pub struct Handshake {
-    state: HandshakeState,
+    state: Box<HandshakeState>,
     pattern: Pattern,
     role: Role,
     /// Which message is next.
@@ -312,7 +311,7 @@ impl Handshake {
             Role::Initiator => builder.build_initiator(),
             Role::Responder => builder.build_responder(),
         };
-        Ok(Self { state: state.map_err(failed)?, pattern, role, position: 0 })
+        Ok(Self { state: Box::new(state.map_err(failed)?), pattern, role, position: 0 })
     }
 
     fn first(mut self) -> Result<(Self, Vec<u8>), HandshakeError> {

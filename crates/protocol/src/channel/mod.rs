@@ -16,10 +16,26 @@
 //! send, and nothing twice, in another order, or with a hole before it. The attack that remains is silence: who owns
 //! all paths can stop the conversation, and sees how much is said and when.
 
+mod flight;
+mod frame;
 mod handshake;
+mod inbox;
+mod io;
 mod noise;
+mod outbox;
+mod path;
+mod seal;
+mod session;
+mod stream;
 
+pub use frame::LONGEST_FRAME;
+#[cfg(fuzzing)]
+pub use frame::fuzz;
 pub use handshake::{
     Established, Handshake, HandshakeError, HandshakeHash, LONGEST_HANDSHAKE, OneTimeSecret, Purpose, Role,
     Step,
 };
+pub use io::{Closed, Effect, Effects, Input, Limits, Unsent};
+pub use path::{PathId, PathKind};
+pub use session::Session;
+pub use stream::{LONGEST_MESSAGE, Priority, StreamId};
