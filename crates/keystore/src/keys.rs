@@ -153,6 +153,25 @@ impl Keys {
         SpaceSigner::new(self.root.derive(labels::SPACE, root_document)).ok_or(WEAK)
     }
 
+    /// Signs as the identity's HALO space: the same on all its devices, and after a recovery.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn halo_space(&self) -> Result<SpaceSigner, KeystoreError> {
+        SpaceSigner::new(self.own_seed()?.derive(labels::HALO_SPACE, &[])).ok_or(WEAK)
+    }
+
+    /// What the id of the HALO space's directory is made of, 16 bytes: the same on all devices.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn halo_document(&self) -> Result<[u8; 16], KeystoreError> {
+        let derived = self.own_seed()?.derive(labels::HALO_DOCUMENT, &[]);
+        let mut id = [0; 16];
+        id.iter_mut().zip(derived.expose()).for_each(|(to, from)| *to = *from);
+        Ok(id)
+    }
+
     /// Signs what this device says in one space.
     ///
     /// # Errors

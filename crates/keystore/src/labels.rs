@@ -30,3 +30,7 @@ pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
 /// From the alias seed: seals files for oneself.
 pub(crate) const ARCHIVE: &[u8] = b"halo v1 archive key";
+/// From the alias seed: the key of the identity's HALO space.
+pub(crate) const HALO_SPACE: &[u8] = b"halo v1 halo space key";
+/// From the alias seed: the id of the HALO space's directory.
+pub(crate) const HALO_DOCUMENT: &[u8] = b"halo v1 halo space document";

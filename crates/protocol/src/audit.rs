@@ -86,6 +86,39 @@ pub enum AuditEvent {
         /// The app, if one.
         client: Option<String>,
     },
+    /// This device was let in by another one.
+    DeviceJoined {
+        /// The key of the one that let it in, in hex.
+        by: String,
+    },
+    /// A device was let in here.
+    DeviceAdmitted {
+        /// Its key, in hex.
+        device: String,
+        /// What it calls itself.
+        label: String,
+    },
+    /// A device was shut out here.
+    DeviceRevoked {
+        /// Its key, in hex.
+        device: String,
+        /// What it called itself.
+        label: String,
+    },
+    /// A device got another name here.
+    DeviceRenamed {
+        /// Its key, in hex.
+        device: String,
+        /// Its new name.
+        label: String,
+    },
+    /// An app was given a fresh private alias.
+    AliasMoved {
+        /// The grant.
+        grant: [u8; 16],
+        /// The app.
+        client: String,
+    },
 }
 
 /// One entry.
@@ -156,6 +189,8 @@ struct Wire {
     fields: Vec<String>,
     #[prost(bool, tag = "10")]
     identity: bool,
+    #[prost(string, tag = "11")]
+    device: String,
 }
 
 impl AuditEntry {
@@ -246,6 +281,27 @@ impl AuditEntry {
                 wire.client = client.clone().unwrap_or_default();
                 17
             }
+            AuditEvent::DeviceJoined { by } => {
+                wire.device.clone_from(by);
+                18
+            }
+            AuditEvent::DeviceAdmitted { device, label } => {
+                (wire.device, wire.text) = (device.clone(), label.clone());
+                19
+            }
+            AuditEvent::DeviceRevoked { device, label } => {
+                (wire.device, wire.text) = (device.clone(), label.clone());
+                20
+            }
+            AuditEvent::DeviceRenamed { device, label } => {
+                (wire.device, wire.text) = (device.clone(), label.clone());
+                21
+            }
+            AuditEvent::AliasMoved { grant, client } => {
+                wire.grant = grant.to_vec();
+                wire.client.clone_from(client);
+                22
+            }
         };
         wire
     }
@@ -280,6 +336,11 @@ fn event(wire: Wire) -> Option<AuditEvent> {
             what: wire.text,
             client: Some(wire.client).filter(|client| !client.is_empty()),
         },
+        18 => AuditEvent::DeviceJoined { by: wire.device },
+        19 => AuditEvent::DeviceAdmitted { device: wire.device, label: wire.text },
+        20 => AuditEvent::DeviceRevoked { device: wire.device, label: wire.text },
+        21 => AuditEvent::DeviceRenamed { device: wire.device, label: wire.text },
+        22 => AuditEvent::AliasMoved { grant: grant()?, client: wire.client },
         _ => return None,
     })
 }

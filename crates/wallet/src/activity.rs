@@ -101,6 +101,29 @@ fn view(entry: &AuditEntry) -> ActivityView {
             tell("what", what.clone());
             "suspicious"
         }
+        AuditEvent::DeviceJoined { by } => {
+            tell("device", by.clone());
+            "device_joined"
+        }
+        AuditEvent::DeviceAdmitted { device, label } => {
+            tell("label", label.clone());
+            tell("device", device.clone());
+            "device_admitted"
+        }
+        AuditEvent::DeviceRevoked { device, label } => {
+            tell("label", label.clone());
+            tell("device", device.clone());
+            "device_revoked"
+        }
+        AuditEvent::DeviceRenamed { device, label } => {
+            tell("label", label.clone());
+            tell("device", device.clone());
+            "device_renamed"
+        }
+        AuditEvent::AliasMoved { client, .. } => {
+            app = Some(client.clone());
+            "alias_moved"
+        }
     };
     ActivityView { seq: entry.seq, at: entry.at.as_millis(), event: event.to_owned(), app, details }
 }

@@ -170,8 +170,7 @@ impl Wallet {
                 return Ok((Vec::new(), ()));
             }
             let row = SpaceAppRow { app, space: id.to_string(), made: false, default: false };
-            open.store.write(|tx| tx.put_space_app(&row))?;
-            open.spaces.apps.push(row);
+            open.set_apps(id, |apps| apps.push(row))?;
             Ok((Vec::new(), ()))
         })
         .await
@@ -189,8 +188,7 @@ impl Wallet {
                 let what = "an app cannot be without its own space; end its access instead".to_owned();
                 return Err(WalletError::BadInput { what });
             }
-            open.store.write(|tx| tx.remove_space_app(&app, &space))?;
-            open.spaces.apps.retain(|row| row.app != app || row.space != space);
+            open.set_apps(id, |apps| apps.retain(|row| row.app != app))?;
             Ok((Vec::new(), ()))
         })
         .await
@@ -202,8 +200,7 @@ impl Wallet {
     /// [`WalletError::NotFound`].
     pub async fn delete_space(&self, id: SpaceId) -> Result<(), WalletError> {
         self.change_space(By::Owner, id, move |open| {
-            open.store.write(|tx| tx.delete_space(&id.to_string()))?;
-            open.spaces.drop_space(id);
+            open.leave_space(id)?;
             Ok((Vec::new(), ()))
         })
         .await
@@ -296,8 +293,11 @@ impl Wallet {
 }
 
 impl Open {
+    /// The spaces that people see, oldest first.
     fn space_ids(&self) -> Vec<SpaceId> {
-        let mut ids: Vec<_> = self.spaces.rows.iter().map(|(id, row)| (row.created, *id)).collect();
+        let shown =
+            self.spaces.rows.iter().filter(|(_, row)| !row.halo && self.has_come(row).unwrap_or_default());
+        let mut ids: Vec<_> = shown.map(|(id, row)| (row.created, *id)).collect();
         ids.sort_unstable();
         ids.into_iter().map(|(_, id)| id).collect()
     }
@@ -344,7 +344,8 @@ impl Open {
     /// Whether somebody may do something in a space; what they do not see does not exist for them.
     pub(crate) fn check(&self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
         let seen = match by {
-            By::Owner => self.spaces.rows.contains_key(&space),
+            // The HALO space is the wallet's own affair.
+            By::Owner => self.spaces.rows.get(&space).is_some_and(|row| !row.halo),
             By::App(grant) => self.spaces.sees(&self.app(grant, scope)?, space),
         };
         seen.then_some(()).ok_or(NO_SPACE)

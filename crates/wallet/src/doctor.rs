@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
-use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
 
 use crate::error::WalletError;
-use crate::feeds::{checked, opened};
+use crate::feeds::{ContentKeys, checked};
 use crate::handle::Wallet;
 use crate::open::Open;
 
@@ -94,8 +93,7 @@ impl Open {
         documents: &mut BTreeMap<DocumentId, Document>,
         report: &mut DoctorReport,
     ) -> Result<(), WalletError> {
-        let epochs: Vec<Epoch> =
-            self.store.epochs(space)?.iter().filter_map(|bytes| Epoch::decode(bytes).ok()).collect();
+        let contents = ContentKeys::load(&self.store, &self.keys, space)?;
         let mut missing: BTreeSet<DocumentId> = BTreeSet::new();
         for feed in self.store.feeds(space)? {
             if let Err(problem) = checked(&self.store, &feed) {
@@ -108,7 +106,7 @@ impl Open {
                     report.blocks += 1;
                     next = row.sequence + 1;
                     let Ok(header) = BlockHeader::decode(&row.header) else { continue };
-                    match opened(&self.keys, &epochs, &header, &row.sealed) {
+                    match contents.open(&header, &row.sealed) {
                         Ok(payload) => {
                             for change in payload.changes {
                                 let id = DocumentId::from_bytes(&change.document)?;

@@ -1,21 +1,34 @@
-//! What this device says in a space: one block for each update, sealed for the space's devices and signed, in the
-//! transaction of the changes it carries.
+//! What devices say in one space: this device's own feed, the feeds of the others, and the content keys that open them.
+//!
+//! A block of this device is made here and kept in the transaction of what it says; a run of another device's blocks is
+//! judged here and applied by [`crate::ingest`].
 
+use std::collections::BTreeMap;
+
+use halo_echo::replication::{Replica, ReplicaError, Taken, Timeframe};
 use halo_keystore::{ContentKey, FeedSigner, Keys};
 use halo_protocol::epoch::Epoch;
-use halo_protocol::feed::{BlockHash, BlockHeader, Change, EpochId, Feed, Payload};
+use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead};
 use halo_protocol::{FeedKey, SpaceKey};
-use halo_store::{BlockRow, FeedRow, Store, Tx};
+use halo_store::{BlockRow, FeedRow, Store, StoreError, Tx};
 
 use crate::error::WalletError;
 
-/// This device's feed in one space, and the content key that it writes under.
-pub(crate) struct OwnFeed {
+/// Blocks that are read at once.
+const STEP: usize = 1_000;
+
+/// The content keys of a space that this device was given, by epoch.
+#[derive(Default)]
+pub(crate) struct ContentKeys {
+    keys: BTreeMap<EpochId, (u64, ContentKey)>,
+}
+
+/// The feeds of one space.
+pub(crate) struct SpaceFeeds {
     space: String,
-    feed: Feed,
+    pub(crate) replica: Replica,
     signer: FeedSigner,
-    epoch: EpochId,
-    content: ContentKey,
+    pub(crate) contents: ContentKeys,
 }
 
 /// A block that was made and not kept yet.
@@ -24,109 +37,203 @@ pub(crate) struct Written {
     feed: Feed,
 }
 
-fn damaged(what: impl ToString) -> WalletError {
+pub(crate) fn damaged(what: impl ToString) -> WalletError {
     WalletError::Damaged { what: what.to_string() }
 }
 
-impl OwnFeed {
-    /// Begins a space: its first epoch, for this device alone, and an empty feed.
-    pub(crate) fn begin(keys: &Keys, key: &SpaceKey, space: &str) -> Result<(Self, Epoch), WalletError> {
-        let (epoch, content) = keys.begin_epoch(*key, 0, Vec::new(), &[keys.agreement_key()])?;
-        let signer = keys.feed(key)?;
-        let feed = Feed::new(signer.feed_key());
-        Ok((Self { space: space.to_owned(), feed, signer, epoch: epoch.id(), content }, epoch))
+impl ContentKeys {
+    /// Every content key of a space that opens for this device.
+    pub(crate) fn load(store: &Store, keys: &Keys, space: &str) -> Result<Self, WalletError> {
+        let mut contents = Self::default();
+        for bytes in store.epochs(space)? {
+            contents.add(keys, &Epoch::decode(&bytes).map_err(damaged)?);
+        }
+        Ok(contents)
     }
 
-    /// Reads how far this device had come in a space.
+    /// Takes in an epoch; `false` if it does not open for this device.
+    pub(crate) fn add(&mut self, keys: &Keys, epoch: &Epoch) -> bool {
+        let opened = keys.open_epoch(epoch).ok();
+        opened.is_some_and(|content| {
+            self.keys.insert(epoch.id(), (epoch.number, content));
+            true
+        })
+    }
+
+    /// The one that this device writes under: the highest, and among those begun at once the one that all devices agree on.
+    fn newest(&self) -> Option<(EpochId, &ContentKey)> {
+        let newest = self.keys.iter().max_by_key(|(id, (number, _))| (*number, **id));
+        newest.map(|(id, (_, content))| (*id, content))
+    }
+
+    /// What a block says.
+    pub(crate) fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Payload, WalletError> {
+        let (_, content) = self.keys.get(&header.epoch).ok_or(NO_EPOCH)?;
+        Payload::decode(&content.open(header, sealed)?).map_err(damaged)
+    }
+}
+
+/// Blocks under an epoch that this device does not know, yet.
+const NO_EPOCH: WalletError = WalletError::NotFound { what: "the epoch of a block" };
+
+impl halo_echo::replication::Open for ContentKeys {
+    type Error = WalletError;
+
+    fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Payload, WalletError> {
+        self.open(header, sealed)
+    }
+}
+
+impl SpaceFeeds {
+    /// Begins a space: its first epoch, for these devices, and an empty feed of this one.
+    pub(crate) fn begin(
+        keys: &Keys,
+        key: &SpaceKey,
+        space: &str,
+        recipients: &[halo_protocol::AgreementKey],
+    ) -> Result<(Self, Epoch), WalletError> {
+        let (epoch, content) = keys.begin_epoch(*key, 0, Vec::new(), recipients)?;
+        let mut contents = ContentKeys::default();
+        contents.keys.insert(epoch.id(), (epoch.number, content));
+        let signer = keys.feed(key)?;
+        let mut replica = Replica::default();
+        replica.admit(Feed::new(signer.feed_key()), 0);
+        Ok((Self { space: space.to_owned(), replica, signer, contents }, epoch))
+    }
+
+    /// Reads how far everybody had come in a space.
     pub(crate) fn load(store: &Store, keys: &Keys, key: &SpaceKey, space: &str) -> Result<Self, WalletError> {
         let signer = keys.feed(key)?;
-        let own = signer.feed_key();
-        let row = store.feeds(space)?.into_iter().find(|row| row.key == *own.as_bytes());
-        let row = row.ok_or_else(|| damaged("this device's feed is missing"))?;
-        // The highest one, and among those begun at once the one that all devices agree is first.
-        let mut epochs = Vec::new();
-        for bytes in store.epochs(space)? {
-            epochs.push(Epoch::decode(&bytes).map_err(damaged)?);
+        let contents = ContentKeys::load(store, keys, space)?;
+        let mut replica = Replica::default();
+        for row in store.feeds(space)? {
+            let feed_key = FeedKey::from_bytes(&row.key).map_err(damaged)?;
+            let feed = Feed::resume(feed_key, row.length, BlockHash::from_bytes(row.head), row.forked);
+            replica.admit(feed, row.applied);
+            let mut next = row.applied;
+            while next < row.length {
+                let blocks = store.blocks(&row.key, next, STEP)?;
+                let Some(last) = blocks.last() else { break };
+                next = last.sequence + 1;
+                for block in &blocks {
+                    let header = BlockHeader::decode(&block.header).map_err(damaged)?;
+                    replica.wait(feed_key, block.sequence, contents.open(&header, &block.sealed)?);
+                }
+            }
         }
-        epochs.sort_by_key(|epoch| (epoch.number, epoch.id()));
-        let mine = epochs.iter().rev().find_map(|epoch| Some((epoch.id(), keys.open_epoch(epoch).ok()?)));
-        let (epoch, content) = mine.ok_or_else(|| damaged("no epoch opens for this device"))?;
-        let feed = Feed::resume(own, row.length, BlockHash::from_bytes(row.head), row.forked);
-        Ok(Self { space: space.to_owned(), feed, signer, epoch, content })
+        if replica.feed(&signer.feed_key()).is_none() {
+            replica.admit(Feed::new(signer.feed_key()), 0);
+        }
+        Ok(Self { space: space.to_owned(), replica, signer, contents })
     }
 
-    /// Makes the next block. It is said once [`Self::keep`] and [`Self::said`] were called.
-    pub(crate) fn write(&self, changes: Vec<Change>) -> Result<Written, WalletError> {
-        let payload = Payload { changes, ..Payload::default() }.encode();
-        let mut feed = self.feed.clone();
-        let next = feed.next(self.epoch);
-        let sealed = self.content.seal(&next, &payload)?;
+    /// This device's feed.
+    pub(crate) fn own(&self) -> FeedKey {
+        self.signer.feed_key()
+    }
+
+    /// Makes this device's next block. It is said once [`Self::keep`] and [`Self::said`] were called.
+    pub(crate) fn write(&self, said: Payload) -> Result<Written, WalletError> {
+        let own = self.own();
+        let timeframe = self.replica.applied().into_iter().filter(|(feed, _)| *feed != own).collect();
+        let payload = Payload { timeframe, ..said }.encode();
+        let (epoch, content) =
+            self.contents.newest().ok_or_else(|| damaged("no epoch opens for this device"))?;
+        let mut feed = self.replica.feed(&own).cloned().unwrap_or_else(|| Feed::new(own));
+        let next = feed.next(epoch);
+        let sealed = content.seal(&next, &payload)?;
         let (block, head) = feed
             .append(next, sealed, &self.signer)
             .map_err(|error| WalletError::BadInput { what: error.to_string() })?;
-        let row = BlockRow {
-            sequence: block.header.sequence,
-            header: block.header.encode().to_vec(),
-            sealed: block.sealed,
-            signature: Some(*head.signature.as_bytes()),
-        };
-        Ok(Written { row, feed })
+        Ok(Written { row: block_row(block, Some(&head)), feed })
     }
 
     /// The block was kept.
     pub(crate) fn said(&mut self, written: Written) {
-        self.feed = written.feed;
+        self.replica.said(written.feed);
     }
 
-    /// Adds a block, in the transaction of its changes.
-    pub(crate) fn keep(&self, tx: &mut Tx<'_>, written: &Written) -> Result<(), halo_store::StoreError> {
+    /// Adds a block of this device, in the transaction of what it says.
+    pub(crate) fn keep(&self, tx: &mut Tx<'_>, written: &Written) -> Result<(), StoreError> {
         let feed = &written.feed;
-        let row = FeedRow {
-            key: *feed.key().as_bytes(),
-            length: feed.length(),
-            head: *feed.head().as_bytes(),
-            forked: false,
+        tx.put_feed(&self.space, &feed_row(feed, feed.length()))?;
+        tx.add_block(feed.key().as_bytes(), &written.row)
+    }
+
+    /// Judges a run of blocks of another device; nothing is kept yet.
+    pub(crate) fn take(
+        &mut self,
+        store: &Store,
+        blocks: &[Block],
+        head: &SignedHead,
+    ) -> Result<Taken, ReplicaError<WalletError>> {
+        let known = |feed: &FeedKey, sequence| {
+            let header = store.header(feed.as_bytes(), sequence).ok()??;
+            Some(BlockHeader::decode(&header).ok()?.hash())
         };
-        tx.put_feed(&self.space, &row)?;
-        tx.add_block(&row.key, &written.row)
+        self.replica.take(blocks, head, known, &self.contents)
+    }
+
+    /// Notes how far every feed has come, in the transaction of what was taken.
+    pub(crate) fn keep_progress(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let applied: Timeframe = self.replica.applied();
+        self.replica.timeframe().keys().filter_map(|key| self.replica.feed(key)).try_for_each(|feed| {
+            let applied = applied.get(&feed.key()).copied().unwrap_or_default();
+            tx.put_feed(&self.space, &feed_row(feed, applied))
+        })
     }
 }
 
-/// What a block says, if a key of this device opens it.
-pub(crate) fn opened(
-    keys: &Keys,
-    epochs: &[Epoch],
-    header: &BlockHeader,
-    sealed: &[u8],
-) -> Result<Payload, WalletError> {
-    let epoch = epochs.iter().find(|epoch| epoch.id() == header.epoch);
-    let epoch = epoch.ok_or_else(|| damaged("a block names an epoch that is not there"))?;
-    let plain = keys.open_epoch(epoch)?.open(header, sealed)?;
-    Payload::decode(&plain).map_err(damaged)
+fn feed_row(feed: &Feed, applied: u64) -> FeedRow {
+    FeedRow {
+        key: *feed.key().as_bytes(),
+        length: feed.length(),
+        head: *feed.head().as_bytes(),
+        forked: feed.is_forked(),
+        applied,
+    }
+}
+
+/// A block as it is kept; with the feed's signature where it is the last of a run.
+pub(crate) fn block_row(block: Block, head: Option<&SignedHead>) -> BlockRow {
+    BlockRow {
+        sequence: block.header.sequence,
+        header: block.header.encode().to_vec(),
+        sealed: block.sealed,
+        signature: head.map(|head| *head.signature.as_bytes()),
+    }
+}
+
+/// A run of blocks as it was kept, up to the last one that a signature covers.
+pub(crate) fn run_of(rows: Vec<BlockRow>) -> Result<Option<(Vec<Block>, SignedHead)>, String> {
+    use halo_protocol::Signature;
+    let mut blocks = Vec::with_capacity(rows.len());
+    let mut head = None;
+    for row in rows {
+        let header = BlockHeader::decode(&row.header).map_err(|error| error.to_string())?;
+        if let Some(signature) = row.signature {
+            let signature = Signature::from_bytes(signature);
+            head = Some((
+                blocks.len() + 1,
+                SignedHead { sequence: header.sequence, hash: header.hash(), signature },
+            ));
+        }
+        blocks.push(Block { header, sealed: row.sealed });
+    }
+    Ok(head.map(|(length, head)| {
+        blocks.truncate(length);
+        (blocks, head)
+    }))
 }
 
 /// A feed as it was read, checked block by block.
 pub(crate) fn checked(store: &Store, row: &FeedRow) -> Result<(), String> {
-    use halo_protocol::Signature;
-    use halo_protocol::feed::{Block, SignedHead};
-    const STEP: usize = 1_000;
     let key = FeedKey::from_bytes(&row.key).map_err(|error| error.to_string())?;
     let mut feed = Feed::new(key);
     while feed.length() < row.length {
         let rows = store.blocks(&row.key, feed.length(), STEP).map_err(|error| error.to_string())?;
-        let mut blocks = Vec::with_capacity(rows.len());
-        let mut head = None;
-        for row in rows {
-            let header = BlockHeader::decode(&row.header).map_err(|error| error.to_string())?;
-            if let Some(signature) = row.signature {
-                let signature = Signature::from_bytes(signature);
-                let signed = SignedHead { sequence: header.sequence, hash: header.hash(), signature };
-                head = Some((blocks.len() + 1, signed));
-            }
-            blocks.push(Block { header, sealed: row.sealed });
-        }
-        let (length, head) = head.ok_or_else(|| format!("no signature covers block {}", feed.length()))?;
-        blocks.truncate(length);
+        let run = run_of(rows)?;
+        let (blocks, head) = run.ok_or_else(|| format!("no signature covers block {}", feed.length()))?;
         feed.accept(&blocks, &head, |_| None).map_err(|error| error.to_string())?;
     }
     if *feed.head().as_bytes() == row.head {

@@ -55,6 +55,18 @@ impl Grant {
         }
     }
 
+    /// What this device knows of a grant that was given on another one: nothing yet.
+    pub(crate) fn row_of_another_device(granted: &AppGrant, now: Timestamp) -> GrantRow {
+        GrantRow {
+            id: granted.grant_id,
+            client_id: granted.client_id.clone(),
+            process: None,
+            instances: Vec::new(),
+            created: now,
+            last_used: None,
+        }
+    }
+
     /// Reads a grant from its credential and its row.
     pub(crate) fn new(granted: &AppGrant, row: GrantRow) -> Self {
         Self {

@@ -11,6 +11,7 @@ use data_encoding::BASE64;
 use halo_keystore::{Keys, Keystore, Phrase, StoreMark};
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
 use halo_protocol::credential::{Assertion, Credential, DeviceProfile, Draft, MOST_PARENTS};
+use halo_protocol::feed::Payload;
 use halo_protocol::identity::IdentityState;
 use halo_protocol::{Did, IdentityKey, Sign, Timestamp, Verified};
 use halo_store::{GrantRow, Store, StoreError, Tx};
@@ -20,9 +21,10 @@ use crate::asker::Asker;
 use crate::engine::{LockReason, clock};
 use crate::error::WalletError;
 use crate::grant::Grant;
+use crate::held::Spaces;
 use crate::lifecycle::Origin;
 use crate::request::GrantId;
-use crate::spaces::{Spaces, app_of};
+use crate::spaces::app_of;
 use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
 
 /// The database in the identity's directory.
@@ -184,6 +186,8 @@ impl Open {
             (false, _) => {}
         }
         open.check_log()?;
+        open.begin_halo()?;
+        open.read_records()?;
         Ok(open)
     }
 
@@ -206,6 +210,17 @@ impl Open {
     fn read_grants(&mut self) -> Result<(), WalletError> {
         let mut rows: BTreeMap<[u8; 16], GrantRow> =
             self.store.grants()?.into_iter().map(|row| (row.id, row)).collect();
+        // Given on another device: nobody has used it here.
+        let now = clock();
+        let elsewhere = self.state.grants.values().filter(|grant| !grant.revoked);
+        let elsewhere: Vec<GrantRow> = elsewhere
+            .filter(|grant| !rows.contains_key(&grant.grant_id))
+            .map(|grant| Grant::row_of_another_device(grant, now))
+            .collect();
+        if !elsewhere.is_empty() {
+            self.store.write(|tx| elsewhere.iter().try_for_each(|row| tx.put_grant(row)))?;
+            rows.extend(elsewhere.into_iter().map(|row| (row.id, row)));
+        }
         self.grants = self
             .state
             .grants
@@ -234,6 +249,42 @@ impl Open {
         Ok(done)
     }
 
+    /// The same, with something that the other devices are to hear.
+    fn record_with<T>(
+        &mut self,
+        now: Timestamp,
+        event: AuditEvent,
+        said: Payload,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WalletError> {
+        let entry = AuditEntry::next(self.head, now, event).sign(&*self.keys.device());
+        let halo = self.halo()?;
+        let keep = |tx: &mut Tx<'_>| {
+            let done = change(tx)?;
+            tx.append_audit(&entry)?;
+            Ok(done)
+        };
+        let (_, done) = self.say(halo, said, |_, _| Ok(()), keep)?;
+        self.head = ChainHead { seq: entry.seq, hash: entry.hash };
+        Ok(done)
+    }
+
+    /// Every credential, as it was signed.
+    pub(crate) fn credential_bytes(&self) -> Vec<Vec<u8>> {
+        self.credentials.iter().map(|credential| credential.bytes().to_vec()).collect()
+    }
+
+    /// Takes in credentials that are in the store by now.
+    pub(crate) fn learn(&mut self, credentials: Vec<Verified<Credential>>) -> Result<(), WalletError> {
+        for credential in credentials {
+            if self.credentials.iter().all(|known| known.id() != credential.id()) {
+                self.credentials.push(credential);
+            }
+        }
+        self.state = IdentityState::from_credentials(&self.identity_key, &self.credentials);
+        self.read_grants()
+    }
+
     /// Signs an assertion about `subject` as this device, keeps and applies it.
     pub(crate) fn issue_credential<T>(
         &mut self,
@@ -252,13 +303,12 @@ impl Open {
             assertion,
         };
         let credential = draft.sign(&*self.keys.device())?;
-        let done = self.record(now, event, |tx| {
+        let said = Payload { credentials: vec![credential.bytes().to_vec()], ..Payload::default() };
+        let done = self.record_with(now, event, said, |tx| {
             tx.add_credential(&credential)?;
             change(tx)
         })?;
-        self.credentials.push(credential);
-        self.state = IdentityState::from_credentials(&self.identity_key, &self.credentials);
-        self.read_grants()?;
+        self.learn(vec![credential])?;
         Ok(done)
     }
 

@@ -248,9 +248,9 @@ impl Open {
     }
 
     /// As DXOS's clients do: a document for each item, and a link to it in the directory.
-    fn add_to(
+    pub(crate) fn add_to(
         &mut self,
-        batch: &mut crate::spaces::Batch,
+        batch: &mut crate::held::Batch,
         space: SpaceId,
         items: &[NewItem],
     ) -> Result<(), WalletError> {

@@ -29,6 +29,10 @@ pub struct Payload {
     pub credentials: Vec<Vec<u8>>,
     /// Changes of documents.
     pub changes: Vec<Change>,
+    /// Encoded epochs, of this space or of others that the same devices keep.
+    pub epochs: Vec<Vec<u8>>,
+    /// Content keys of epochs, each sealed to a device that came later.
+    pub shares: Vec<Vec<u8>>,
 }
 
 /// Why some bytes are no payload.
@@ -46,6 +50,10 @@ struct Wire {
     credentials: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "3")]
     changes: Vec<WireChange>,
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    epochs: Vec<Vec<u8>>,
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    shares: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -80,6 +88,8 @@ impl Payload {
                 .iter()
                 .map(|change| WireChange { document: change.document.to_vec(), bytes: change.bytes.clone() })
                 .collect(),
+            epochs: self.epochs.clone(),
+            shares: self.shares.clone(),
         }
         .encode_to_vec()
     }
@@ -93,10 +103,12 @@ impl Payload {
         if bytes.len() > LONGEST_PAYLOAD {
             return Err(no("it is too long"));
         }
-        let wire = Wire::decode(bytes).map_err(|_| no("it is no such message"))?;
+        let mut wire = Wire::decode(bytes).map_err(|_| no("it is no such message"))?;
         if wire.timeframe.len() > MOST_FEEDS
             || wire.credentials.len() > MOST_PARTS
             || wire.changes.len() > MOST_PARTS
+            || wire.epochs.len() > MOST_PARTS
+            || wire.shares.len() > MOST_PARTS
         {
             return Err(no("it has too many parts"));
         }
@@ -109,12 +121,12 @@ impl Payload {
         if !timeframe.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err(no("its timeframe is not in order"));
         }
-        let changes = wire
-            .changes
+        let changes = std::mem::take(&mut wire.changes)
             .into_iter()
             .map(|change| Some(Change { document: change.document.try_into().ok()?, bytes: change.bytes }))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| no("a document's name has not 16 bytes"))?;
-        Ok(Self { timeframe, credentials: wire.credentials, changes })
+        let Wire { credentials, epochs, shares, .. } = wire;
+        Ok(Self { timeframe, credentials, changes, epochs, shares })
     }
 }

@@ -36,6 +36,11 @@ fn any_event() -> impl Strategy<Value = AuditEvent> {
         Just(AuditEvent::SettingsChanged),
         (text, proptest::option::of("\\PC{1,30}"))
             .prop_map(|(what, client)| AuditEvent::Suspicious { what, client }),
+        text.prop_map(|by| AuditEvent::DeviceJoined { by }),
+        (text, text).prop_map(|(device, label)| AuditEvent::DeviceAdmitted { device, label }),
+        (text, text).prop_map(|(device, label)| AuditEvent::DeviceRevoked { device, label }),
+        (text, text).prop_map(|(device, label)| AuditEvent::DeviceRenamed { device, label }),
+        (any::<[u8; 16]>(), text).prop_map(|(grant, client)| AuditEvent::AliasMoved { grant, client }),
     ]
 }
 

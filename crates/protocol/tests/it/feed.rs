@@ -150,15 +150,17 @@ fn payload() -> impl Strategy<Value = Payload> {
         proptest::collection::btree_map(1_u8..20, any::<u64>(), 0..5),
         proptest::collection::vec(bytes(), 0..4),
         proptest::collection::vec((any::<[u8; 16]>(), bytes()), 0..4),
+        proptest::collection::vec(bytes(), 0..3),
+        proptest::collection::vec(bytes(), 0..3),
     )
-        .prop_map(|(frames, credentials, changes)| {
+        .prop_map(|(frames, credentials, changes, epochs, shares)| {
             let mut timeframe: Vec<_> = frames
                 .into_iter()
                 .map(|(key, length)| (FeedKey::from_bytes(&Key::new(key).bytes()).unwrap(), length))
                 .collect();
             timeframe.sort();
             let changes = changes.into_iter().map(|(document, bytes)| Change { document, bytes }).collect();
-            Payload { timeframe, credentials, changes }
+            Payload { timeframe, credentials, changes, epochs, shares }
         })
 }
 

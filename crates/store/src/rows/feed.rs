@@ -16,6 +16,8 @@ pub struct FeedRow {
     pub head: [u8; 32],
     /// Its device was caught saying two things at one number.
     pub forked: bool,
+    /// So many of its blocks are in the documents.
+    pub applied: u64,
 }
 
 /// A block.
@@ -44,20 +46,33 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Content keys of epochs of a space that were sealed to this device after the epoch had begun.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn epoch_shares(&self, space: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut query = self
+            .connection()
+            .prepare_cached("SELECT bytes FROM epoch_share WHERE space = ?1 ORDER BY epoch")?;
+        let rows = query.query_map([space], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// The feeds of a space, by key.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn feeds(&self, space: &str) -> Result<Vec<FeedRow>, StoreError> {
-        let mut query = self
-            .connection()
-            .prepare_cached("SELECT key, length, head, forked FROM feed WHERE space = ?1 ORDER BY key")?;
+        let mut query = self.connection().prepare_cached(
+            "SELECT key, length, head, forked, applied FROM feed WHERE space = ?1 ORDER BY key",
+        )?;
         let rows = query.query_map([space], |row| {
             Ok(FeedRow {
                 key: row.get(0)?,
                 length: count(row.get(1)?),
                 head: row.get(2)?,
                 forked: row.get(3)?,
+                applied: count(row.get(4)?),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -114,6 +129,19 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps the content key of an epoch, sealed to this device; one that is there already stays.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn add_epoch_share(&mut self, space: &str, epoch: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO epoch_share (epoch, space, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![epoch, space, bytes])?;
+        Ok(())
+    }
+
     /// Notes how far a feed has come.
     ///
     /// # Errors
@@ -121,11 +149,19 @@ impl Tx<'_> {
     pub fn put_feed(&mut self, space: &str, feed: &FeedRow) -> Result<(), StoreError> {
         self.connection()
             .prepare_cached(
-                "INSERT INTO feed (key, space, length, head, forked) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO feed (key, space, length, head, forked, applied) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (key) DO UPDATE
-                    SET length = excluded.length, head = excluded.head, forked = excluded.forked",
+                    SET length = excluded.length, head = excluded.head, forked = excluded.forked,
+                        applied = excluded.applied",
             )?
-            .execute(params![feed.key, space, number(feed.length), feed.head, feed.forked])?;
+            .execute(params![
+                feed.key,
+                space,
+                number(feed.length),
+                feed.head,
+                feed.forked,
+                number(feed.applied)
+            ])?;
         Ok(())
     }
 

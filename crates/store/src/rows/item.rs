@@ -383,6 +383,7 @@ mod tests {
             key: [key; 32],
             root: [key; 16],
             created: Timestamp::from_millis(1),
+            halo: false,
         };
         store
             .write(|tx| {

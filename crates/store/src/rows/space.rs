@@ -18,6 +18,8 @@ pub struct SpaceRow {
     pub root: [u8; 16],
     /// When it was made.
     pub created: Timestamp,
+    /// The identity's own one.
+    pub halo: bool,
 }
 
 /// That an app sees a space.
@@ -41,7 +43,7 @@ impl Store {
     pub fn spaces(&self) -> Result<Vec<SpaceRow>, StoreError> {
         let mut query = self
             .connection()
-            .prepare_cached("SELECT id, key, root, created FROM space ORDER BY created, id")?;
+            .prepare_cached("SELECT id, key, root, created, halo FROM space ORDER BY created, id")?;
         let mut rows = query.query([])?;
         let mut spaces = Vec::new();
         while let Some(row) = rows.next()? {
@@ -50,6 +52,7 @@ impl Store {
                 key: row.get(1)?,
                 root: row.get(2)?,
                 created: timestamp(row.get(3)?)?,
+                halo: row.get(4)?,
             });
         }
         Ok(spaces)
@@ -138,9 +141,10 @@ impl Tx<'_> {
         let added = self
             .connection()
             .prepare_cached(
-                "INSERT INTO space (id, key, root, created) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                "INSERT INTO space (id, key, root, created, halo) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO NOTHING",
             )?
-            .execute(params![space.id, space.key, space.root, millis(space.created)])?;
+            .execute(params![space.id, space.key, space.root, millis(space.created), space.halo])?;
         if added == 0 {
             return Err(StoreError::Refused { what: "there is a space of that id" });
         }
@@ -159,7 +163,13 @@ impl Tx<'_> {
                 "DELETE FROM item_words WHERE rowid IN (SELECT number FROM item WHERE space = ?1)",
             )?
             .execute([space])?;
-        self.connection().prepare_cached("DELETE FROM space WHERE id = ?1")?.execute([space])?;
+        for sql in [
+            "DELETE FROM epoch WHERE space = ?1",
+            "DELETE FROM epoch_share WHERE space = ?1",
+            "DELETE FROM space WHERE id = ?1",
+        ] {
+            self.connection().prepare_cached(sql)?.execute([space])?;
+        }
         self.forget_older_pages();
         Ok(())
     }

@@ -5,8 +5,11 @@ CREATE TABLE space (
     key     BLOB NOT NULL CHECK (length(key) = 32),
     root    BLOB NOT NULL CHECK (length(root) = 16),
     created INTEGER NOT NULL,
+    -- The identity's own one, of which there is one at most.
+    halo    INTEGER NOT NULL DEFAULT 0 CHECK (halo IN (0, 1)),
     bytes   INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX space_halo ON space (halo) WHERE halo = 1;
 
 -- Which apps see a space. By the app and not by its grant: who comes back after being revoked finds their data.
 CREATE TABLE space_app (
@@ -33,14 +36,21 @@ CREATE TABLE document_change (
 ) STRICT;
 CREATE INDEX document_change_document ON document_change (document);
 
--- Who may read what: epochs carry the content key, sealed to each device.
+-- Who may read what: epochs carry the content key, sealed to each device. One may be here before its space is.
 CREATE TABLE epoch (
     id     BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 32),
-    space  TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    space  TEXT NOT NULL,
     number INTEGER NOT NULL,
     bytes  BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX epoch_space ON epoch (space, number);
+-- The content key of an epoch that was begun before this device was let in, sealed to it later.
+CREATE TABLE epoch_share (
+    epoch BLOB NOT NULL PRIMARY KEY CHECK (length(epoch) = 32),
+    space TEXT NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX epoch_share_space ON epoch_share (space);
 
 -- What devices said in a space, as signed chains of sealed blocks. Written in the transaction of the changes they carry.
 CREATE TABLE feed (
@@ -48,7 +58,9 @@ CREATE TABLE feed (
     space  TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
     length INTEGER NOT NULL,
     head   BLOB NOT NULL CHECK (length(head) = 32),
-    forked INTEGER NOT NULL CHECK (forked IN (0, 1))
+    forked INTEGER NOT NULL CHECK (forked IN (0, 1)),
+    -- So many blocks are in the documents; the others wait for what their writer had seen.
+    applied INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX feed_space ON feed (space);
 CREATE TABLE block (

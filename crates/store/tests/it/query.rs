@@ -183,7 +183,8 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::create(&dir.path().join("store.db"), &[1; 32]).unwrap();
         let mut memory = MemoryIndex::default();
-        let space = SpaceRow { id: SPACE.into(), key: [1; 32], root: [0; 16], created: halo_protocol::Timestamp::from_millis(1) };
+        let created = halo_protocol::Timestamp::from_millis(1);
+        let space = SpaceRow { id: SPACE.into(), key: [1; 32], root: [0; 16], created, halo: false };
         store.write(|tx| {
             tx.add_space(&space)?;
             (0..3).try_for_each(|number| tx.save_document(SPACE, DocumentId::from_random([number; 16]).as_bytes(), b""))
