@@ -9,6 +9,7 @@ use crate::engine::clock;
 use crate::error::WalletError;
 use crate::grant::Grant;
 use crate::handle::Wallet;
+use crate::held::Batch;
 use crate::open::Open;
 use crate::random::random;
 use crate::request::{Approval, GrantId, RequestView, Scope, SignInRequest};
@@ -82,7 +83,14 @@ impl Open {
                 default: false,
             })
             .collect();
-        self.issue_credential(now, subject, grant.assertion(false), event, |tx| {
+        let work = |open: &mut Self, batch: &mut Batch| {
+            shared.iter().try_for_each(|new| {
+                let there = open.spaces.apps.iter().filter(|row| row.space == new.space);
+                let apps: Vec<SpaceAppRow> = there.chain([new]).cloned().collect();
+                open.write_apps(batch, new.space.parse()?, &apps)
+            })
+        };
+        self.issue_with(now, subject, grant.assertion(false), event, work, |tx| {
             tx.put_grant(&row)?;
             shared.iter().try_for_each(|row| tx.put_space_app(row))
         })?;

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::damaged;
-use crate::held::FreshSpace;
+use crate::held::{Batch, FreshSpace};
 use crate::open::Open;
 use crate::random::random;
 use crate::spaces::NO_SPACE;
@@ -117,18 +117,11 @@ impl Open {
         change(&mut after);
         let gone: Vec<&SpaceAppRow> =
             before.iter().filter(|row| after.iter().all(|other| other.app != row.app)).collect();
-        let record = self.spaces.records.get(&space).cloned().ok_or(NO_SPACE)?;
         let halo = self.halo()?;
-        let found = self.item_in(halo, &record)?;
-        let pen = self.pen(halo);
-        let mut data = found.data.as_object().cloned().unwrap_or_default();
-        data.insert("apps".into(), Value::Object(after.iter().map(app_entry).collect()));
         self.say(
             halo,
             Payload::default(),
-            |open, batch| {
-                open.change(batch, found.document, |document| document.set_data(pen, &found.id, &data))
-            },
+            |open, batch| open.write_apps(batch, space, &after),
             |tx| {
                 gone.iter().try_for_each(|row| tx.remove_space_app(&row.app, &row.space))?;
                 after.iter().try_for_each(|row| tx.put_space_app(row))
@@ -137,6 +130,22 @@ impl Open {
         self.spaces.apps.retain(|row| row.space != name);
         self.spaces.apps.extend(after);
         Ok(())
+    }
+
+    /// Writes into the record of a space which apps see it.
+    pub(crate) fn write_apps(
+        &mut self,
+        batch: &mut Batch,
+        space: SpaceId,
+        apps: &[SpaceAppRow],
+    ) -> Result<(), WalletError> {
+        let record = self.spaces.records.get(&space).cloned().ok_or(NO_SPACE)?;
+        let halo = self.halo()?;
+        let found = self.item_in(halo, &record)?;
+        let pen = self.pen(halo);
+        let mut data = found.data.as_object().cloned().unwrap_or_default();
+        data.insert("apps".into(), Value::Object(apps.iter().map(app_entry).collect()));
+        self.change(batch, found.document, |document| document.set_data(pen, &found.id, &data))
     }
 
     /// Drops a space with everything in it, here and on the other devices.

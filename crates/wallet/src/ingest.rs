@@ -144,8 +144,9 @@ impl Open {
             }
             // Only the HALO space says who is who.
             if space == halo {
-                let genuine =
-                    credentials.iter().filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
+                let genuine = credentials
+                    .iter()
+                    .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
                 aside.credentials.extend(genuine);
                 aside.epochs.extend(epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok()));
             }

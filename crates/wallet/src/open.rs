@@ -21,7 +21,7 @@ use crate::asker::Asker;
 use crate::engine::{LockReason, clock};
 use crate::error::WalletError;
 use crate::grant::Grant;
-use crate::held::Spaces;
+use crate::held::{Batch, Spaces};
 use crate::lifecycle::Origin;
 use crate::request::GrantId;
 use crate::spaces::app_of;
@@ -255,6 +255,7 @@ impl Open {
         now: Timestamp,
         event: AuditEvent,
         said: Payload,
+        work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
         change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, WalletError> {
         let entry = AuditEntry::next(self.head, now, event).sign(&*self.keys.device());
@@ -264,7 +265,7 @@ impl Open {
             tx.append_audit(&entry)?;
             Ok(done)
         };
-        let (_, done) = self.say(halo, said, |_, _| Ok(()), keep)?;
+        let (_, done) = self.say(halo, said, work, keep)?;
         self.head = ChainHead { seq: entry.seq, hash: entry.hash };
         Ok(done)
     }
@@ -294,6 +295,19 @@ impl Open {
         event: AuditEvent,
         change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, WalletError> {
+        self.issue_with(now, subject, assertion, event, |_, _| Ok(()), change)
+    }
+
+    /// The same, with what `work` changes in the HALO space.
+    pub(crate) fn issue_with<T>(
+        &mut self,
+        now: Timestamp,
+        subject: [u8; 32],
+        assertion: Assertion,
+        event: AuditEvent,
+        work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WalletError> {
         let draft = Draft {
             issuer: *self.keys.device_key().as_bytes(),
             subject,
@@ -304,7 +318,7 @@ impl Open {
         };
         let credential = draft.sign(&*self.keys.device())?;
         let said = Payload { credentials: vec![credential.bytes().to_vec()], ..Payload::default() };
-        let done = self.record_with(now, event, said, |tx| {
+        let done = self.record_with(now, event, said, work, |tx| {
             tx.add_credential(&credential)?;
             change(tx)
         })?;
