@@ -19,7 +19,7 @@ struct Room {
     never: &'static [&'static str],
 }
 
-const HOUSE: [Room; 10] = [
+const HOUSE: [Room; 12] = [
     Room {
         name: "halo-protocol",
         may: &[],
@@ -59,8 +59,21 @@ const HOUSE: [Room; 10] = [
         never: &["rusqlite", "libsqlite3-sys", "axum", "hyper", "tauri"],
     },
     Room {
+        name: "halo-mesh",
+        may: &["halo-protocol"],
+        tests_may: &["halo-testing"],
+        // Bytes meet; what they mean is for others.
+        never: &["automerge", "rusqlite", "libsqlite3-sys", "keyring", "axum", "hyper", "tauri"],
+    },
+    Room {
+        name: "halo-kube",
+        may: &["halo-protocol", "halo-mesh"],
+        tests_may: &["halo-testing"],
+        never: &["automerge", "rusqlite", "libsqlite3-sys", "keyring", "axum", "hyper", "tauri"],
+    },
+    Room {
         name: "halo-wallet",
-        may: &["halo-protocol", "halo-echo", "halo-store", "halo-keystore"],
+        may: &["halo-protocol", "halo-echo", "halo-store", "halo-keystore", "halo-mesh"],
         tests_may: &[],
         never: &["axum", "hyper", "tauri"],
     },
