@@ -91,6 +91,11 @@ impl Flight {
         self.frames.is_empty()
     }
 
+    /// Whether something has to go out again.
+    pub(super) fn waits(&self) -> bool {
+        self.frames.values().any(|frame| frame.sent.is_none())
+    }
+
     /// Whether a new frame would still be kept by the peer.
     pub(super) fn has_width(&self) -> bool {
         self.frames.first_key_value().is_none_or(|(oldest, _)| self.next < oldest + WIDEST)

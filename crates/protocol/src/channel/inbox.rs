@@ -27,7 +27,12 @@ impl Order {
 
     /// Whether a frame of this number is wanted.
     pub(super) fn wants(&self, number: u64) -> bool {
-        number >= self.next && number < self.next + WIDEST && !self.waiting.contains_key(&number)
+        number >= self.next && !self.is_beyond(number) && !self.waiting.contains_key(&number)
+    }
+
+    /// Whether no peer would send it yet.
+    pub(super) const fn is_beyond(&self, number: u64) -> bool {
+        number >= self.next + WIDEST
     }
 
     /// Takes a frame that is wanted; one too many is dropped, and will come again.

@@ -97,7 +97,7 @@ impl Session {
             ack_due: None,
             heard: now,
             seen: now,
-            budget: Budget { level: limits.relay_budget, at: now },
+            budget: Budget::new(limits.relay_budget, now),
         }
     }
 
@@ -237,6 +237,9 @@ impl Session {
     ) -> Came {
         let Some(lane) = self.lanes.get_mut(lane) else { return Came::Bad };
         let due = now.plus(ACK_DELAY);
+        if lane.order.is_beyond(number) {
+            return Came::Bad;
+        }
         if !lane.order.wants(number) {
             // What comes again says that our acknowledgement did not.
             self.ack_due = self.ack_due.or(Some(due));
@@ -395,12 +398,12 @@ impl Session {
         };
         let relayed = kind == PathKind::Relay;
         let window = if relayed { self.limits.relay_window } else { self.limits.window };
-        self.budget.grow(now, self.limits.relay_budget);
+        self.budget.grow(now);
         let mut writable = Vec::new();
         for lane in &mut self.lanes {
             let bulk = lane.space == Space::Bulk;
             while lane.flight.out() < window {
-                if bulk && relayed && self.budget.level == 0 {
+                if bulk && relayed && self.budget.is_spent() {
                     break;
                 }
                 let bytes = if let Some(again) = lane.flight.send_again(now) {
@@ -481,30 +484,49 @@ impl Session {
 
     /// When the relay takes bulk again, if some waits for that.
     fn budget_due(&self) -> Option<Timestamp> {
-        let waits = self.outbox.has(true) && self.paths.kind() == Some(PathKind::Relay);
-        (waits && self.budget.level == 0).then(|| self.budget.at.plus(Budget::PORTION))
+        let again = self.lanes.iter().any(|lane| lane.space == Space::Bulk && lane.flight.waits());
+        let waits = (again || self.outbox.has(true)) && self.paths.kind() == Some(PathKind::Relay);
+        (waits && self.budget.is_spent()).then(|| self.budget.due())
     }
 }
 
 /// What the relay takes of bulk: so much at once, and as much again in each second.
 #[derive(Clone, Copy)]
 struct Budget {
-    level: u64,
+    rate: i64,
+    /// Below zero after a frame that was longer than what was left.
+    level: i64,
     at: Timestamp,
 }
 
 impl Budget {
-    /// How long it takes to grow by an eighth.
-    const PORTION: Duration = Duration::from_millis(125);
+    /// Bulk waits at least so long, so that it goes in portions worth a frame.
+    const PORTION: Duration = Duration::from_millis(100);
 
-    fn grow(&mut self, now: Timestamp, rate: u64) {
-        let elapsed = now.as_millis().saturating_sub(self.at.as_millis()).min(1000);
-        self.level = (self.level + rate * elapsed / 1000).min(rate);
+    fn new(rate: u64, now: Timestamp) -> Self {
+        let rate = i64::try_from(rate).unwrap_or(i64::MAX / 1000);
+        Self { rate, level: rate, at: now }
+    }
+
+    fn grow(&mut self, now: Timestamp) {
+        let elapsed = now.as_millis().saturating_sub(self.at.as_millis());
+        let grown = self.rate * i64::try_from(elapsed.min(10_000)).unwrap_or_default() / 1000;
+        self.level = (self.level + grown).min(self.rate);
         self.at = now;
     }
 
     fn spend(&mut self, bytes: usize) {
-        self.level = self.level.saturating_sub(bytes as u64);
+        self.level = self.level.saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    const fn is_spent(&self) -> bool {
+        self.level <= 0
+    }
+
+    /// When something may be spent again.
+    fn due(&self) -> Timestamp {
+        let millis = self.level.unsigned_abs() * 1000 / self.rate.unsigned_abs().max(1) + 1;
+        self.at.plus(Duration::from_millis(millis).max(Self::PORTION))
     }
 }
 

@@ -4,8 +4,13 @@ use std::path::Path;
 
 use halo_protocol::Timestamp;
 use halo_protocol::audit::AuditEntry;
+use halo_protocol::channel::{Handshake, OneTimeSecret, Purpose};
 use halo_protocol::credential::Credential;
+use halo_protocol::invitation::{InvitationCode, NewcomerCode};
 use halo_protocol::presentation::{Expect, verify_proof};
+use halo_protocol::signal::{ClientMessage, ServerMessage, Topic};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
@@ -25,4 +30,16 @@ fn the_seeds_of_the_fuzz_targets_end_in_a_value_or_an_error() {
     let expect = Expect { audience: "https://app.example", nonce: Some("n-0S6_WzA2Mj"), now };
     let proof = |seed: &[u8]| verify_proof(std::str::from_utf8(seed).unwrap(), &expect).is_ok();
     assert!(valid("proof", &proof) > 0);
+    assert!(valid("signal", &|seed| ClientMessage::decode(seed).is_ok()) > 0);
+    assert!(valid("signal", &|seed| ServerMessage::decode(seed).is_ok()) > 0);
+    let text = |seed: &[u8]| String::from_utf8_lossy(seed).into_owned();
+    assert!(valid("invitation", &|seed| InvitationCode::parse(&text(seed)).is_ok()) > 0);
+    assert!(valid("invitation", &|seed| NewcomerCode::parse(&text(seed)).is_ok()) > 0);
+    // A handshake is with somebody there and then: no bytes that were written before complete one.
+    let purpose = Purpose::Invitation { topic: Topic::from_bytes([2; 16]), binding: [3; 32] };
+    let answered = |seed: &[u8]| {
+        let secret = OneTimeSecret::from_bytes([1; 32]);
+        Handshake::showing(&purpose, &secret, &mut StdRng::seed_from_u64(1)).unwrap().read(seed).is_ok()
+    };
+    assert_eq!(valid("channel", &answered), 0);
 }

@@ -10,12 +10,15 @@
 )]
 
 mod audit;
+mod channel;
 mod credential;
 mod dxos;
 mod feed;
 mod fuzz_seeds;
 mod identity;
+mod invitation;
 mod keys;
 mod proof;
+mod signal;
 mod signer;
 mod vectors;

@@ -1,0 +1,6 @@
+//! The secure channel: handshakes, and a session in a simulated world.
+
+mod handshake;
+mod limits;
+mod simulation;
+mod world;

@@ -1,0 +1,7 @@
+//! Linking a device: the code, and host and guest with everybody who might be between them.
+
+mod code;
+mod link;
+mod party;
+mod resume;
+mod threats;
