@@ -2,21 +2,16 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use halo_protocol::epoch::{Epoch, SEAL_INFO, SealedKey};
+use halo_protocol::epoch::{Epoch, EpochShare, SEAL_INFO, SHARE_INFO, SealedKey};
 use halo_protocol::feed::{BlockHeader, EpochId};
-use halo_protocol::{AgreementKey, FeedKey, SpaceKey};
-use hpke::aead::ChaCha20Poly1305;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::X25519HkdfSha256;
-use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable, single_shot_open, single_shot_seal};
+use halo_protocol::{FeedKey, SealTo, SpaceKey};
 use zeroize::Zeroizing;
 
 use crate::error::KeystoreError;
-use crate::keys::Keys;
+use crate::hpke_box::{self, Opener};
+use crate::keys::{IdentitySecrets, Keys};
 use crate::labels;
 use crate::secret::{Secret, fill};
-
-type Suite = X25519HkdfSha256;
 
 const CLOSED: KeystoreError = KeystoreError::SealedValue { what: "content key" };
 const UNSEALABLE: KeystoreError = KeystoreError::System { what: "seal" };
@@ -34,28 +29,14 @@ impl Keys {
         space: SpaceKey,
         number: u64,
         previous: Vec<EpochId>,
-        recipients: &[AgreementKey],
+        recipients: &[SealTo],
     ) -> Result<(Epoch, ContentKey), KeystoreError> {
-        let content = Secret::make()?;
+        let content = ContentKey(Secret::make()?);
         let mut epoch = Epoch { space, number, previous, keys: Vec::new() };
         let associated = epoch.associated();
-        for recipient in recipients {
-            let key = <Suite as Kem>::PublicKey::from_bytes(recipient.as_bytes()).map_err(|_| UNSEALABLE)?;
-            let (encapsulated, sealed) = single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Suite>(
-                &OpModeS::Base,
-                &key,
-                SEAL_INFO,
-                content.expose(),
-                &associated,
-            )
-            .map_err(|_| UNSEALABLE)?;
-            epoch.keys.push(SealedKey {
-                recipient: *recipient,
-                encapsulated: encapsulated.to_bytes().into(),
-                sealed: sealed.try_into().map_err(|_| UNSEALABLE)?,
-            });
-        }
-        Ok((epoch, ContentKey(content)))
+        let seal = |to| content.sealed_to(to, SEAL_INFO, &associated);
+        epoch.keys = recipients.iter().map(seal).collect::<Result<_, _>>()?;
+        Ok((epoch, content))
     }
 
     /// Opens the content key of an epoch that names this device.
@@ -63,27 +44,76 @@ impl Keys {
     /// # Errors
     /// [`KeystoreError::SealedValue`] if it does not, or was altered.
     pub fn open_epoch(&self, epoch: &Epoch) -> Result<ContentKey, KeystoreError> {
-        let ours = self.agreement_key();
-        let sealed = epoch.keys.iter().find(|key| key.recipient == ours).ok_or(CLOSED)?;
-        let secret = self.root.derive(labels::DEVICE_AGREEMENT, &[]);
-        let secret = <Suite as Kem>::PrivateKey::from_bytes(secret.expose()).map_err(|_| CLOSED)?;
-        let encapsulated =
-            <Suite as Kem>::EncappedKey::from_bytes(&sealed.encapsulated).map_err(|_| CLOSED)?;
-        let opened = single_shot_open::<ChaCha20Poly1305, HkdfSha256, Suite>(
-            &OpModeR::Base,
-            &secret,
-            &encapsulated,
-            SEAL_INFO,
-            &sealed.sealed,
-            &epoch.associated(),
-        );
-        let opened = Zeroizing::new(opened.map_err(|_| CLOSED)?);
-        let bytes = <&[u8; 32]>::try_from(opened.as_slice()).map_err(|_| CLOSED)?;
-        Ok(ContentKey(Secret::copy(bytes)))
+        opened(&self.opener(), epoch)
+    }
+
+    /// Gives the content key of an epoch to one who came later.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness, or for a recipient whose key agrees on nothing.
+    pub fn share_epoch(
+        &self,
+        epoch: EpochId,
+        content: &ContentKey,
+        to: &SealTo,
+    ) -> Result<EpochShare, KeystoreError> {
+        let associated = EpochShare::associated(&epoch, &to.name());
+        Ok(EpochShare { epoch, key: content.sealed_to(to, SHARE_INFO, &associated)? })
+    }
+
+    /// Opens a content key that was given to this device.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if it was given to another, or was altered.
+    pub fn open_share(&self, share: &EpochShare) -> Result<ContentKey, KeystoreError> {
+        opened_share(&self.opener(), share)
     }
 }
 
+impl IdentitySecrets {
+    /// Opens the content key of an epoch that is sealed to the recovery key.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if it is not, or was altered.
+    pub fn open_epoch(&self, epoch: &Epoch) -> Result<ContentKey, KeystoreError> {
+        opened(&self.opener()?, epoch)
+    }
+
+    /// Opens a content key that was given to the recovery key.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if it was not, or was altered.
+    pub fn open_share(&self, share: &EpochShare) -> Result<ContentKey, KeystoreError> {
+        opened_share(&self.opener()?, share)
+    }
+}
+
+fn opened(opener: &Opener, epoch: &Epoch) -> Result<ContentKey, KeystoreError> {
+    let associated = epoch.associated();
+    let mut own = epoch.keys.iter().filter(|key| opener.is(&key.recipient));
+    own.find_map(|key| opened_key(opener, key, SEAL_INFO, &associated)).ok_or(CLOSED)
+}
+
+fn opened_share(opener: &Opener, share: &EpochShare) -> Result<ContentKey, KeystoreError> {
+    let associated = EpochShare::associated(&share.epoch, &share.key.recipient);
+    opened_key(opener, &share.key, SHARE_INFO, &associated).ok_or(CLOSED)
+}
+
+fn opened_key(opener: &Opener, key: &SealedKey, info: &[u8], associated: &[u8]) -> Option<ContentKey> {
+    let opened = opener.open(&key.recipient, info, &key.encapsulated, &key.sealed, associated)?;
+    Some(ContentKey(Secret::copy(<&[u8; 32]>::try_from(opened.as_slice()).ok()?)))
+}
+
 impl ContentKey {
+    fn sealed_to(&self, to: &SealTo, info: &[u8], associated: &[u8]) -> Result<SealedKey, KeystoreError> {
+        let boxed = hpke_box::seal(to, info, self.0.expose(), associated).ok_or(UNSEALABLE)?;
+        Ok(SealedKey {
+            recipient: to.name(),
+            encapsulated: boxed.encapsulated,
+            sealed: boxed.sealed.try_into().map_err(|_| UNSEALABLE)?,
+        })
+    }
+
     /// Seals the payload of a block: nonce (24) ‖ XChaCha20-Poly1305 under a key of this feed, the header as
     /// associated data.
     ///

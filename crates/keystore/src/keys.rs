@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use halo_protocol::{AgreementKey, DeviceKey, SpaceKey};
+use halo_protocol::{AgreementKey, DeviceKey, HybridKey, SealTo, SpaceKey};
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
 use crate::error::KeystoreError;
+use crate::hpke_box::{self, Opener};
 use crate::labels;
 use crate::phrase::Phrase;
 use crate::record::ProfileId;
 use crate::secret::{Secret, fill};
-use crate::signers::{AliasSigner, ClientSigner, DeviceSigner, FeedSigner, IdentitySigner, SpaceSigner};
+use crate::seeds::Seeds;
+use crate::signers::{ClientSigner, DeviceSigner, FeedSigner, IdentitySigner, SpaceSigner};
 
 /// The keys of an unlocked device; wiped when dropped.
 pub struct Keys {
@@ -21,12 +23,13 @@ pub struct Keys {
     profile: ProfileId,
     device: Arc<DeviceSigner>,
     agreement: AgreementKey,
-    alias_seed: Option<Secret>,
+    hybrid: HybridKey,
+    pub(crate) seeds: Option<Seeds>,
 }
 
 /// The secrets of an identity: 32 bytes that the 24 words spell.
 pub struct IdentitySecrets {
-    phrase: Phrase,
+    pub(crate) phrase: Phrase,
 }
 
 /// What a sealed value is; bound into its seal.
@@ -53,7 +56,8 @@ impl Keys {
         let agreement = root.derive(labels::DEVICE_AGREEMENT, &[]);
         let agreement = PublicKey::from(&StaticSecret::from(*agreement.expose()));
         let agreement = AgreementKey::from_bytes(agreement.as_bytes()).map_err(|_| WEAK)?;
-        Ok(Self { root, profile, device: Arc::new(device), agreement, alias_seed: None })
+        let hybrid = hpke_box::hybrid_key(&root.derive(labels::DEVICE_HYBRID, &[])).ok_or(WEAK)?;
+        Ok(Self { root, profile, device: Arc::new(device), agreement, hybrid, seeds: None })
     }
 
     /// Signs as this device.
@@ -72,6 +76,19 @@ impl Keys {
     #[must_use]
     pub const fn agreement_key(&self) -> AgreementKey {
         self.agreement
+    }
+
+    /// The key to which others seal for this device.
+    #[must_use]
+    pub const fn hybrid_key(&self) -> &HybridKey {
+        &self.hybrid
+    }
+
+    pub(crate) fn opener(&self) -> Opener {
+        Opener {
+            agreement: Some((self.agreement, self.root.derive(labels::DEVICE_AGREEMENT, &[]))),
+            hybrid: (self.hybrid.id(), self.root.derive(labels::DEVICE_HYBRID, &[])),
+        }
     }
 
     /// Lends the key of the database.
@@ -107,33 +124,6 @@ impl Keys {
     /// [`KeystoreError::SealedValue`].
     pub fn open_identity(&self, sealed: &[u8]) -> Result<IdentitySecrets, KeystoreError> {
         Ok(IdentitySecrets { phrase: Phrase(self.open_secret(Slot::Identity, sealed)?) })
-    }
-
-    /// Seals the seed of an identity's aliases for the store.
-    ///
-    /// # Errors
-    /// [`KeystoreError::System`] without randomness.
-    pub fn seal_alias_seed(&self, identity: &IdentitySecrets) -> Result<Vec<u8>, KeystoreError> {
-        self.seal(Slot::AliasSeed, identity.phrase.0.derive(labels::ALIAS_SEED, &[]).expose())
-    }
-
-    /// Takes in what [`Self::seal_alias_seed`] sealed on this device.
-    ///
-    /// # Errors
-    /// [`KeystoreError::SealedValue`].
-    pub fn load_alias_seed(&mut self, sealed: &[u8]) -> Result<(), KeystoreError> {
-        self.alias_seed = Some(self.open_secret(Slot::AliasSeed, sealed)?);
-        Ok(())
-    }
-
-    /// Signs as the alias that one app knows.
-    ///
-    /// # Errors
-    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
-    pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
-        let seed = self.own_seed()?;
-        let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
-        AliasSigner::new(seed.derive(labels::ALIAS, &salt)).ok_or(WEAK)
     }
 
     /// Signs ID tokens for one app.
@@ -180,11 +170,6 @@ impl Keys {
         FeedSigner::new(self.root.derive(labels::FEED, space.as_bytes())).ok_or(WEAK)
     }
 
-    /// The seed that all devices of the user share.
-    pub(crate) fn own_seed(&self) -> Result<&Secret, KeystoreError> {
-        self.alias_seed.as_ref().ok_or(KeystoreError::SealedValue { what: "the alias seed" })
-    }
-
     pub(crate) fn seal_mark(&self, mark: &[u8]) -> Result<Vec<u8>, KeystoreError> {
         self.seal(Slot::Mark, mark)
     }
@@ -202,6 +187,14 @@ impl Keys {
             .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: &self.associated(slot) })
             .map_err(|_| KeystoreError::System { what: "seal" })?;
         Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    pub(crate) fn seal_seeds(&self, plain: &[u8]) -> Result<Vec<u8>, KeystoreError> {
+        self.seal(Slot::AliasSeed, plain)
+    }
+
+    pub(crate) fn open_seeds(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+        self.open(Slot::AliasSeed, sealed)
     }
 
     fn open(&self, slot: Slot, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
@@ -229,7 +222,7 @@ impl Keys {
 }
 
 /// A derived key that is none; happens to nobody.
-const WEAK: KeystoreError = KeystoreError::System { what: "usable key" };
+pub(crate) const WEAK: KeystoreError = KeystoreError::System { what: "usable key" };
 
 impl IdentitySecrets {
     /// Signs as the identity.
@@ -238,6 +231,33 @@ impl IdentitySecrets {
     /// [`KeystoreError::System`], for one identity in 2^250.
     pub fn signer(&self) -> Result<IdentitySigner, KeystoreError> {
         IdentitySigner::new(self.phrase.0.derive(labels::IDENTITY, &[])).ok_or(WEAK)
+    }
+
+    /// The key to seal to what the words shall bring back.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`], which happens to nobody.
+    pub fn recovery_key(&self) -> Result<SealTo, KeystoreError> {
+        self.recovery_hybrid_key().map(SealTo::Hybrid)
+    }
+
+    /// The same, for the credential that makes it known.
+    ///
+    /// # Errors
+    /// As [`Self::recovery_key`].
+    pub fn recovery_hybrid_key(&self) -> Result<HybridKey, KeystoreError> {
+        hpke_box::hybrid_key(&self.phrase.0.derive(labels::RECOVERY, &[])).ok_or(WEAK)
+    }
+
+    pub(crate) fn opener(&self) -> Result<Opener, KeystoreError> {
+        let id = self.recovery_hybrid_key()?.id();
+        Ok(Opener { agreement: None, hybrid: (id, self.phrase.0.derive(labels::RECOVERY, &[])) })
+    }
+
+    /// Where whoever has nothing but the words looks for the HALO space: 32 secret bytes.
+    #[must_use]
+    pub fn halo_address(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*self.phrase.0.derive(labels::HALO_ADDRESS, &[]).expose())
     }
 
     /// The words.

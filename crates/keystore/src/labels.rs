@@ -6,6 +6,8 @@
 pub(crate) const DEVICE_SIGNING: &[u8] = b"halo v1 device signing key";
 /// From the device root: the device's agreement key.
 pub(crate) const DEVICE_AGREEMENT: &[u8] = b"halo v1 device agreement key";
+/// From the device root: the device's hybrid key.
+pub(crate) const DEVICE_HYBRID: &[u8] = b"halo v1 device hybrid key";
 /// From the device root: the key of the database.
 pub(crate) const STORE: &[u8] = b"halo v1 store key";
 /// From the device root: the root of the keys that sign for apps' ID tokens.
@@ -24,10 +26,16 @@ pub(crate) const FEED: &[u8] = b"halo v1 feed key";
 pub(crate) const BLOCK: &[u8] = b"halo v1 block key";
 /// From the entropy of the 24 words: the identity key.
 pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
+/// From the entropy of the 24 words: the hybrid key to which is sealed what they shall bring back.
+pub(crate) const RECOVERY: &[u8] = b"halo v1 recovery key";
+/// From the entropy of the 24 words: where whoever has nothing but them looks for the HALO space.
+pub(crate) const HALO_ADDRESS: &[u8] = b"halo v1 halo space address";
 /// From the entropy of the 24 words: the seed of the private aliases.
 pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
 /// From the alias seed, salted with app and epoch: the alias.
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
+/// From the newest alias seed: where the identity's own devices meet.
+pub(crate) const MEETING: &[u8] = b"halo v1 meeting secret";
 /// From the alias seed: seals files for oneself.
 pub(crate) const ARCHIVE: &[u8] = b"halo v1 archive key";
 /// From the alias seed: the key of the identity's HALO space.

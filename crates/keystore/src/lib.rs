@@ -9,6 +9,7 @@ mod archive;
 mod content;
 mod error;
 mod files;
+mod hpke_box;
 mod kdf;
 mod keychain;
 mod keys;
@@ -18,6 +19,7 @@ mod peers;
 mod phrase;
 mod record;
 mod secret;
+mod seeds;
 mod signers;
 
 pub use archive::{ArchiveForm, ArchiveKey};

@@ -6,12 +6,13 @@ use std::str::FromStr;
 use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Why some bytes are not a public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Give 32 bytes.
-    #[error("a public key has 32 bytes")]
+    /// Give 32 bytes; 1,216 for a hybrid key.
+    #[error("a public key of this kind has another length")]
     Length,
     /// Somebody made this key so that signatures by it mean nothing.
     #[error("the bytes are not a point of the curve that a key can be")]
@@ -175,5 +176,108 @@ impl AgreementKey {
 impl fmt::Debug for AgreementKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "AgreementKey({:.8}…)", HEXLOWER.encode(&self.0))
+    }
+}
+
+/// The X-Wing public key (ML-KEM-768 with X25519) of a device, to which others seal what must stay shut for longer than X25519
+/// may hold. Whether its lattice half is one is seen when somebody seals to it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HybridKey(Box<[u8]>);
+
+/// Names a hybrid key: SHA-256 of `halo hybrid key v1\0` and the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HybridId([u8; 32]);
+
+impl HybridKey {
+    /// Bytes of one.
+    pub const LENGTH: usize = 1_216;
+
+    /// Takes 1,216 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Length`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        if bytes.len() == Self::LENGTH { Ok(Self(bytes.into())) } else { Err(KeyError::Length) }
+    }
+
+    /// The 1,216 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn id(&self) -> HybridId {
+        HybridId(Sha256::new().chain_update(b"halo hybrid key v1\0").chain_update(&self.0).finalize().into())
+    }
+}
+
+impl HybridId {
+    /// From 32 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HybridKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HybridKey({:.8}…)", HEXLOWER.encode(&self.id().0))
+    }
+}
+
+impl fmt::Debug for HybridId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HybridId({:.8}…)", HEXLOWER.encode(&self.0))
+    }
+}
+
+/// A key to which something can be sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealTo {
+    /// X25519.
+    Agreement(AgreementKey),
+    /// X-Wing.
+    Hybrid(HybridKey),
+}
+
+/// Names the key to which something was sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Recipient {
+    /// X25519: the key itself.
+    Agreement(AgreementKey),
+    /// X-Wing: the key's name.
+    Hybrid(HybridId),
+}
+
+impl SealTo {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Recipient {
+        match self {
+            Self::Agreement(key) => Recipient::Agreement(*key),
+            Self::Hybrid(key) => Recipient::Hybrid(key.id()),
+        }
+    }
+}
+
+impl Recipient {
+    /// One byte for the kind (1 X25519, 2 X-Wing) ‖ its 32 bytes.
+    #[must_use]
+    pub fn tagged(&self) -> [u8; 33] {
+        let (kind, bytes) = match self {
+            Self::Agreement(key) => (1, key.as_bytes()),
+            Self::Hybrid(id) => (2, id.as_bytes()),
+        };
+        let mut tagged = [kind; 33];
+        tagged.iter_mut().skip(1).zip(bytes).for_each(|(to, from)| *to = *from);
+        tagged
     }
 }

@@ -16,6 +16,7 @@ pub mod feed;
 pub mod identity;
 pub mod invitation;
 mod keys;
+pub mod peer;
 pub mod presentation;
 pub mod signal;
 mod statement;
@@ -24,7 +25,10 @@ mod verified;
 pub mod words;
 
 pub use did::Did;
-pub use keys::{AgreementKey, AliasKey, ClientKey, DeviceKey, FeedKey, IdentityKey, KeyError, SpaceKey};
+pub use keys::{
+    AgreementKey, AliasKey, ClientKey, DeviceKey, FeedKey, HybridId, HybridKey, IdentityKey, KeyError,
+    Recipient, SealTo, SpaceKey,
+};
 pub use statement::{Sign, Signature, SignatureError, Statement, StatementKind};
 pub use time::Timestamp;
 pub use verified::Verified;

@@ -24,6 +24,10 @@ pub enum StatementKind {
     FeedHead = 4,
     /// A new device's keys, bound to the handshake of its invitation, [`crate::invitation::LinkTranscript`].
     DeviceLink = 5,
+    /// A feed says whose it is, and of which space: [`crate::credential::AdmittedFeed`].
+    FeedClaim = 6,
+    /// A device answers for a handshake, [`crate::peer::PeerHello`].
+    PeerProof = 7,
 }
 
 /// Something that may be signed. Only builders in this crate make one.

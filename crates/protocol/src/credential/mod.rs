@@ -15,7 +15,9 @@ use crate::statement::{Sign, Signature, SignatureError, Statement, StatementKind
 use crate::time::Timestamp;
 use crate::verified::Verified;
 
-pub use assertion::{AppGrant, AppKind, Assertion, DeviceProfile, IdentityProfile};
+pub use assertion::{
+    AdmittedFeed, AppGrant, AppKind, Assertion, Cut, DeviceProfile, IdentityProfile, MOST_CUTS,
+};
 
 /// A longer body is refused before it is read.
 pub const LONGEST_BODY: usize = 16 * 1024;
@@ -130,7 +132,7 @@ impl Credential {
         Ok(Self { bytes: bytes.to_vec(), id, said })
     }
 
-    /// Verifies that the issuer signed exactly these bytes.
+    /// Verifies that the issuer signed exactly these bytes, and that a feed it speaks of agrees.
     ///
     /// # Errors
     /// [`CredentialError::Signature`].
@@ -140,6 +142,9 @@ impl Credential {
         };
         let signature = Signature::from_bytes(*signature);
         verify(StatementKind::Credential, &self.said.issuer, body, &signature)?;
+        if let Assertion::AdmittedFeed(admitted) = &self.said.assertion {
+            admitted.verify()?;
+        }
         Ok(Verified::witness(self))
     }
 

@@ -2,9 +2,13 @@
 
 use prost::Message;
 
-use super::assertion::{AppGrant, AppKind, Assertion, DeviceProfile, IdentityProfile};
+use super::assertion::{
+    AdmittedFeed, AppGrant, AppKind, Assertion, Cut, DeviceProfile, IdentityProfile, MOST_CUTS,
+};
 use super::{CredentialError, CredentialId, Draft, LONGEST_BODY, MOST_PARENTS};
-use crate::keys::{AgreementKey, DeviceKey, IdentityKey};
+use crate::feed::BlockHash;
+use crate::keys::{AgreementKey, DeviceKey, FeedKey, HybridKey, IdentityKey, SpaceKey};
+use crate::statement::Signature;
 use crate::time::Timestamp;
 
 const VERSION: u32 = 1;
@@ -23,7 +27,7 @@ struct Body {
     expires: Option<u64>,
     #[prost(bytes = "vec", repeated, tag = "6")]
     parents: Vec<Vec<u8>>,
-    #[prost(oneof = "Said", tags = "16, 17, 18, 19, 20, 21")]
+    #[prost(oneof = "Said", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25")]
     said: Option<Said>,
 }
 
@@ -41,6 +45,14 @@ enum Said {
     RevokedDevice(RevokedDeviceWire),
     #[prost(message, tag = "21")]
     AppGrant(AppGrantWire),
+    #[prost(message, tag = "22")]
+    AdmittedFeed(AdmittedFeedWire),
+    #[prost(message, tag = "23")]
+    Endorsed(EndorsedWire),
+    #[prost(message, tag = "24")]
+    SealingKey(SealingKeyWire),
+    #[prost(message, tag = "25")]
+    IdentityRecovery(IdentityRecoveryWire),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -87,6 +99,51 @@ struct IdentityProfileWire {
 struct RevokedDeviceWire {
     #[prost(bytes = "vec", tag = "1")]
     device_key: Vec<u8>,
+    // Credentials of before there were feeds have none.
+    #[prost(message, repeated, tag = "2")]
+    cuts: Vec<CutWire>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CutWire {
+    #[prost(bytes = "vec", tag = "1")]
+    feed: Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    length: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    head: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AdmittedFeedWire {
+    #[prost(bytes = "vec", tag = "1")]
+    space_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    device_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    feed_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    claim: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EndorsedWire {
+    #[prost(bytes = "vec", tag = "1")]
+    authorisation: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SealingKeyWire {
+    #[prost(bytes = "vec", tag = "1")]
+    hybrid_key: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IdentityRecoveryWire {
+    #[prost(bytes = "vec", tag = "1")]
+    identity_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    recovery_key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -143,8 +200,27 @@ fn body_of(draft: &Draft) -> Body {
             display_name: profile.display_name.clone(),
             avatar: profile.avatar.clone(),
         }),
-        Assertion::RevokedDevice { device_key } => {
-            Said::RevokedDevice(RevokedDeviceWire { device_key: device_key.as_bytes().to_vec() })
+        Assertion::RevokedDevice { device_key, cuts } => Said::RevokedDevice(RevokedDeviceWire {
+            device_key: device_key.as_bytes().to_vec(),
+            cuts: cuts.iter().map(cut_wire).collect(),
+        }),
+        Assertion::AdmittedFeed(admitted) => Said::AdmittedFeed(AdmittedFeedWire {
+            space_key: admitted.space_key.as_bytes().to_vec(),
+            device_key: admitted.device_key.as_bytes().to_vec(),
+            feed_key: admitted.feed_key.as_bytes().to_vec(),
+            claim: admitted.claim.as_bytes().to_vec(),
+        }),
+        Assertion::Endorsed { authorisation } => {
+            Said::Endorsed(EndorsedWire { authorisation: authorisation.as_bytes().to_vec() })
+        }
+        Assertion::SealingKey { hybrid_key } => {
+            Said::SealingKey(SealingKeyWire { hybrid_key: hybrid_key.as_bytes().to_vec() })
+        }
+        Assertion::IdentityRecovery { identity_key, recovery_key } => {
+            Said::IdentityRecovery(IdentityRecoveryWire {
+                identity_key: identity_key.as_bytes().to_vec(),
+                recovery_key: recovery_key.as_bytes().to_vec(),
+            })
         }
         Assertion::AppGrant(grant) => Said::AppGrant(AppGrantWire {
             grant_id: grant.grant_id.to_vec(),
@@ -235,9 +311,26 @@ fn assertion(said: Said) -> Result<Assertion, CredentialError> {
                 avatar: wire.avatar,
             })
         }
-        Said::RevokedDevice(wire) => {
-            Assertion::RevokedDevice { device_key: DeviceKey::from_bytes(&wire.device_key).map_err(key)? }
+        Said::RevokedDevice(wire) => Assertion::RevokedDevice {
+            device_key: DeviceKey::from_bytes(&wire.device_key).map_err(key)?,
+            cuts: cuts(&wire.cuts)?,
+        },
+        Said::AdmittedFeed(wire) => Assertion::AdmittedFeed(AdmittedFeed {
+            space_key: SpaceKey::from_bytes(&wire.space_key).map_err(key)?,
+            device_key: DeviceKey::from_bytes(&wire.device_key).map_err(key)?,
+            feed_key: FeedKey::from_bytes(&wire.feed_key).map_err(key)?,
+            claim: Signature::from_bytes(wire.claim.try_into().map_err(|_| bad("a signature has 64 bytes"))?),
+        }),
+        Said::Endorsed(wire) => {
+            Assertion::Endorsed { authorisation: CredentialId::from_bytes(array(&wire.authorisation)?) }
         }
+        Said::SealingKey(wire) => {
+            Assertion::SealingKey { hybrid_key: HybridKey::from_bytes(&wire.hybrid_key).map_err(key)? }
+        }
+        Said::IdentityRecovery(wire) => Assertion::IdentityRecovery {
+            identity_key: IdentityKey::from_bytes(&wire.identity_key).map_err(key)?,
+            recovery_key: HybridKey::from_bytes(&wire.recovery_key).map_err(key)?,
+        },
         Said::AppGrant(wire) => Assertion::AppGrant(AppGrant {
             grant_id: wire.grant_id.try_into().map_err(|_| bad("the id of a grant has 16 bytes"))?,
             client_id: wire.client_id,
@@ -254,6 +347,31 @@ fn assertion(said: Said) -> Result<Assertion, CredentialError> {
             revoked: wire.revoked,
         }),
     })
+}
+
+fn cut_wire(cut: &Cut) -> CutWire {
+    CutWire { feed: cut.feed.as_bytes().to_vec(), length: cut.length, head: cut.head.as_bytes().to_vec() }
+}
+
+/// Cuts ascend by feed, one a feed; what ends before its first block has no last one.
+fn cuts(wire: &[CutWire]) -> Result<Vec<Cut>, CredentialError> {
+    let bad = |what| CredentialError::Encoding { what };
+    if wire.len() > MOST_CUTS {
+        return Err(bad("too many cuts"));
+    }
+    let mut cuts: Vec<Cut> = Vec::with_capacity(wire.len());
+    for cut in wire {
+        let feed = FeedKey::from_bytes(&cut.feed).map_err(|_| bad("a key is not one"))?;
+        let head = BlockHash::from_bytes(array(&cut.head)?);
+        if (cut.length == 0) != (head == BlockHash::NONE) {
+            return Err(bad("a cut names a last block where there is none, or none where there is one"));
+        }
+        if cuts.last().is_some_and(|before| before.feed >= feed) {
+            return Err(bad("cuts are not sorted, or a feed is twice there"));
+        }
+        cuts.push(Cut { feed, length: cut.length, head });
+    }
+    Ok(cuts)
 }
 
 fn array(bytes: &[u8]) -> Result<[u8; 32], CredentialError> {

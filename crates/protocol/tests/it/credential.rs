@@ -44,7 +44,10 @@ fn any_assertion() -> impl Strategy<Value = Assertion> {
         (text, proptest::option::of(proptest::collection::vec(any::<u8>(), 0..200))).prop_map(
             |(display_name, avatar)| Assertion::IdentityProfile(IdentityProfile { display_name, avatar })
         ),
-        any::<u8>().prop_map(|key| Assertion::RevokedDevice { device_key: Key::new(key).device() }),
+        any::<u8>().prop_map(|key| Assertion::RevokedDevice {
+            device_key: Key::new(key).device(),
+            cuts: Vec::new()
+        }),
         (any::<[u8; 16]>(), text, proptest::collection::vec(text, 0..5), any::<(bool, bool, bool, u32)>())
             .prop_map(|(grant_id, client_id, scopes, (native, identity, revoked, alias_epoch))| {
                 Assertion::AppGrant(AppGrant {

@@ -70,7 +70,7 @@ impl Key {
 
     /// Takes `device` out.
     pub(crate) fn revokes(&self, device: &Self, parents: &[CredentialId]) -> Verified<Credential> {
-        let assertion = Assertion::RevokedDevice { device_key: device.device() };
+        let assertion = Assertion::RevokedDevice { device_key: device.device(), cuts: Vec::new() };
         self.says(device.bytes(), assertion, parents, NOON)
     }
 }

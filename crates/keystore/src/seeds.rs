@@ -1,0 +1,252 @@
+//! What all devices of an identity share and nobody else knows: the seeds of the private aliases, and with them where the devices meet.
+//!
+//! The first seed comes from the 24 words (decision 0005). After a theft a device makes a fresh one; aliases from its epoch on come of
+//! it, earlier ones stay as apps know them. The rule it guards: a device that was evicted never learns a seed that was made
+//! afterwards. The attack that remains: the first seed is known to whoever stole a device, so everything that comes of it (old aliases,
+//! files for oneself) is known to the thief as well.
+//!
+//! ```text
+//! 1 ‖ has an address (0 or 1) ‖ address (32) ‖ count ‖ count × (epoch, most significant byte first (4) ‖ seed (32))
+//! ```
+//!
+//! Earlier builds kept the first seed alone, 32 bytes.
+
+use halo_protocol::{AgreementKey, HybridId, Recipient, SealTo};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::error::KeystoreError;
+use crate::hpke_box::{self, Opener};
+use crate::keys::{IdentitySecrets, Keys, WEAK};
+use crate::labels;
+use crate::secret::Secret;
+use crate::signers::AliasSigner;
+
+const CLOSED: KeystoreError = KeystoreError::SealedValue { what: "alias seed" };
+const UNSEALABLE: KeystoreError = KeystoreError::System { what: "seal" };
+const VERSION: u8 = 1;
+/// Thefts that one identity can have.
+const MOST_SEEDS: usize = 64;
+/// The `info` of HPKE.
+const SEEDS_INFO: &[u8] = b"halo alias seeds v1";
+
+/// The seeds of the private aliases.
+pub(crate) struct Seeds {
+    /// What [`IdentitySecrets::halo_address`] gives, where it is known.
+    address: Option<Secret>,
+    /// From which epoch of an alias on it holds; ascending, the first from 0.
+    seeds: Vec<(u32, Secret)>,
+}
+
+impl Seeds {
+    fn of(identity: &IdentitySecrets) -> Self {
+        let root = &identity.phrase.0;
+        Self {
+            address: Some(Secret::copy(&identity.halo_address())),
+            seeds: vec![(0, root.derive(labels::ALIAS_SEED, &[]))],
+        }
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        // As large as it gets, so that growing leaves no copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(35 + 36 * MOST_SEEDS));
+        bytes.extend([VERSION, u8::from(self.address.is_some())]);
+        bytes.extend(self.address.as_ref().map_or(&[0; 32], Secret::expose));
+        bytes.push(u8::try_from(self.seeds.len()).unwrap_or(u8::MAX));
+        for (epoch, seed) in &self.seeds {
+            bytes.extend(epoch.to_be_bytes());
+            bytes.extend(seed.expose());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        if let Ok(only) = <&[u8; 32]>::try_from(bytes) {
+            return Some(Self { address: None, seeds: vec![(0, Secret::copy(only))] });
+        }
+        let ([version, has_address], rest) = bytes.split_first_chunk::<2>()?;
+        let (address, rest) = rest.split_first_chunk::<32>()?;
+        let ([count], mut rest) = rest.split_first_chunk::<1>()?;
+        let address = match has_address {
+            0 => None,
+            1 => Some(Secret::copy(address)),
+            _ => return None,
+        };
+        let mut seeds: Vec<(u32, Secret)> = Vec::new();
+        while let Some((epoch, more)) = rest.split_first_chunk::<4>() {
+            let (seed, more) = more.split_first_chunk::<32>()?;
+            seeds.push((u32::from_be_bytes(*epoch), Secret::copy(seed)));
+            rest = more;
+        }
+        let begins = seeds.first().is_some_and(|(epoch, _)| *epoch == 0);
+        let ascends = seeds.is_sorted_by(|(one, _), (next, _)| one < next);
+        let whole = rest.is_empty() && seeds.len() == usize::from(*count) && seeds.len() <= MOST_SEEDS;
+        (*version == VERSION && begins && ascends && whole).then_some(Self { address, seeds })
+    }
+
+    /// Takes in what another device knows. Of two seeds that were made for one epoch at once, all devices keep the same one.
+    fn merge(&mut self, others: Self) -> Result<(), KeystoreError> {
+        // The first one is the identity's: another one is another identity's.
+        let firsts = self.seeds.first().zip(others.seeds.first());
+        if firsts.is_some_and(|((_, ours), (_, theirs))| ours.expose() != theirs.expose()) {
+            return Err(CLOSED);
+        }
+        self.address = self.address.take().or(others.address);
+        for (epoch, seed) in others.seeds {
+            let name = |seed: &Secret| <[u8; 32]>::from(Sha256::digest(seed.expose()));
+            match self.seeds.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
+                Ok(at) => {
+                    if let Some((_, ours)) = self.seeds.get_mut(at)
+                        && name(&seed) < name(ours)
+                    {
+                        *ours = seed;
+                    }
+                }
+                Err(at) if self.seeds.len() < MOST_SEEDS => self.seeds.insert(at, (epoch, seed)),
+                Err(_) => return Err(CLOSED),
+            }
+        }
+        Ok(())
+    }
+
+    fn at(&self, epoch: u32) -> Option<&Secret> {
+        self.seeds.iter().rev().find(|(from, _)| *from <= epoch).map(|(_, seed)| seed)
+    }
+}
+
+impl Keys {
+    /// Seals the first seed of an identity's aliases for the store.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness.
+    pub fn seal_alias_seed(&self, identity: &IdentitySecrets) -> Result<Vec<u8>, KeystoreError> {
+        self.seal_seeds(&Seeds::of(identity).encode())
+    }
+
+    /// Seals the seeds that are loaded for the store.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness; [`KeystoreError::SealedValue`] if none are.
+    pub fn seal_alias_seeds(&self) -> Result<Vec<u8>, KeystoreError> {
+        self.seal_seeds(&self.seeds.as_ref().ok_or(CLOSED)?.encode())
+    }
+
+    /// Takes in what [`Self::seal_alias_seed`] or [`Self::seal_alias_seeds`] sealed on this device.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`].
+    pub fn load_alias_seed(&mut self, sealed: &[u8]) -> Result<(), KeystoreError> {
+        self.seeds = Some(Seeds::decode(&self.open_seeds(sealed)?).ok_or(CLOSED)?);
+        Ok(())
+    }
+
+    /// Signs as the alias that one app knows.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
+        let seed = self.seeds.as_ref().and_then(|seeds| seeds.at(epoch)).ok_or(CLOSED)?;
+        let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
+        AliasSigner::new(seed.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+    }
+
+    /// Makes a fresh seed, of which a thief knows nothing, for all aliases of `epoch` and later. Say it to the other devices, by
+    /// [`Self::share_alias_seed`], and keep it, by [`Self::seal_alias_seeds`].
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if no seed is loaded, or one of that epoch or a later one; [`KeystoreError::System`] without randomness.
+    pub fn rotate_alias_seed(&mut self, epoch: u32) -> Result<(), KeystoreError> {
+        let seeds = &mut self.seeds.as_mut().ok_or(CLOSED)?.seeds;
+        if seeds.len() >= MOST_SEEDS || seeds.last().is_none_or(|(newest, _)| *newest >= epoch) {
+            return Err(CLOSED);
+        }
+        seeds.push((epoch, Secret::make()?));
+        Ok(())
+    }
+
+    /// From which epoch on the newest seed holds; 0 if none was made after a theft.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn alias_seed_epoch(&self) -> Result<u32, KeystoreError> {
+        let newest = self.seeds.as_ref().and_then(|seeds| seeds.seeds.last());
+        newest.map(|(epoch, _)| *epoch).ok_or(CLOSED)
+    }
+
+    /// Seals the seeds for another device of the identity, or for its recovery key:
+    /// kind and name of the recipient (33) ‖ encapsulated key ‖ sealed seeds.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if none are loaded; [`KeystoreError::System`] without randomness, or for a key that agrees on nothing.
+    pub fn share_alias_seed(&self, to: &SealTo) -> Result<Vec<u8>, KeystoreError> {
+        let seeds = self.seeds.as_ref().ok_or(CLOSED)?.encode();
+        let recipient = to.name().tagged();
+        let boxed = hpke_box::seal(to, SEEDS_INFO, &seeds, &recipient).ok_or(UNSEALABLE)?;
+        Ok([recipient.as_slice(), &boxed.encapsulated, &boxed.sealed].concat())
+    }
+
+    /// Takes in seeds that another device sealed for this one. What was known stays known.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if they are for another device, were altered, or are another identity's.
+    pub fn take_alias_seed(&mut self, shared: &[u8]) -> Result<(), KeystoreError> {
+        let seeds = opened(&self.opener(), shared).ok_or(CLOSED)?;
+        self.add_seeds(seeds)
+    }
+
+    /// Takes in seeds that were sealed to the recovery key.
+    ///
+    /// # Errors
+    /// As [`Self::take_alias_seed`].
+    pub fn recover_alias_seed(
+        &mut self,
+        identity: &IdentitySecrets,
+        shared: &[u8],
+    ) -> Result<(), KeystoreError> {
+        let seeds = opened(&identity.opener()?, shared).ok_or(CLOSED)?;
+        self.add_seeds(seeds)
+    }
+
+    fn add_seeds(&mut self, seeds: Seeds) -> Result<(), KeystoreError> {
+        match &mut self.seeds {
+            Some(ours) => ours.merge(seeds),
+            none => {
+                *none = Some(seeds);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where the devices of the identity meet: 32 secret bytes that all of them share, and that change with each fresh seed.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
+    pub fn meeting_secret(&self) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
+        let newest = self.seeds.as_ref().and_then(|seeds| seeds.seeds.last()).ok_or(CLOSED)?;
+        Ok(Zeroizing::new(*newest.1.derive(labels::MEETING, &[]).expose()))
+    }
+
+    /// Where whoever has nothing but the 24 words looks for the HALO space; `None` if no device that knew told this one.
+    #[must_use]
+    pub fn halo_address(&self) -> Option<Zeroizing<[u8; 32]>> {
+        self.seeds.as_ref()?.address.as_ref().map(|address| Zeroizing::new(*address.expose()))
+    }
+
+    /// The seed that the 24 words bring back.
+    pub(crate) fn own_seed(&self) -> Result<&Secret, KeystoreError> {
+        let first = self.seeds.as_ref().and_then(|seeds| seeds.seeds.first());
+        first.map(|(_, seed)| seed).ok_or(CLOSED)
+    }
+}
+
+fn opened(opener: &Opener, shared: &[u8]) -> Option<Seeds> {
+    let (tagged, rest) = shared.split_first_chunk::<33>()?;
+    let (kind, name) = tagged.split_first()?;
+    let recipient = match kind {
+        1 => Recipient::Agreement(AgreementKey::from_bytes(name).ok()?),
+        2 => Recipient::Hybrid(HybridId::from_bytes(name.try_into().ok()?)),
+        _ => return None,
+    };
+    let (encapsulated, sealed) = rest.split_at_checked(hpke_box::encapsulated_length(&recipient))?;
+    Seeds::decode(&opener.open(&recipient, SEEDS_INFO, encapsulated, sealed, tagged)?)
+}

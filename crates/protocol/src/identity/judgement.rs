@@ -1,0 +1,359 @@
+//! Which credentials count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::graph::Graph;
+use super::{DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, PROBATION, Why};
+use crate::credential::{Assertion, Credential, CredentialId, Cut, Draft};
+use crate::keys::{DeviceKey, FeedKey, IdentityKey, SpaceKey};
+use crate::time::Timestamp;
+
+/// When a credential was first seen by whoever judges.
+pub(super) type FirstSeen<'a> = &'a dyn Fn(&CredentialId) -> Option<Timestamp>;
+
+/// What a judgement goes by.
+struct Rules<'a> {
+    identity: &'a IdentityKey,
+    graph: &'a Graph<'a>,
+    first_seen: FirstSeen<'a>,
+}
+
+/// Which credentials count.
+pub(super) struct Judgement {
+    valid: BTreeSet<CredentialId>,
+    rejected: BTreeMap<CredentialId, Why>,
+    devices: BTreeMap<DeviceKey, DeviceState>,
+    endorsed: BTreeSet<CredentialId>,
+}
+
+impl Judgement {
+    /// Settles which revocations hold: first those that stand whatever becomes of the others, then, where some
+    /// contest each other, the most senior.
+    ///
+    /// Each round is a function of the set alone, so order plays no part; each settles one at least, so it ends.
+    pub(super) fn new(identity: &IdentityKey, graph: &Graph<'_>, first_seen: FirstSeen<'_>) -> Self {
+        let rules = Rules { identity, graph, first_seen };
+        let mut voids: BTreeSet<CredentialId> = BTreeSet::new();
+        let mut held: BTreeSet<CredentialId> = BTreeSet::new();
+        loop {
+            let judged = rules.judge(&voids);
+            let stands = |id: &CredentialId, struck: &BTreeSet<CredentialId>| {
+                let all = voids.union(struck).copied().collect();
+                let left = rules.judge(&all).valid;
+                left.contains(id) && held.is_subset(&left)
+            };
+            let open: BTreeMap<CredentialId, BTreeSet<CredentialId>> = judged
+                .valid
+                .iter()
+                .filter(|id| !held.contains(id) && revoked_by(graph, id).is_some())
+                .map(|id| (*id, voided_by(id, graph)))
+                .collect();
+            if open.is_empty() {
+                return judged.reject(graph, &voids);
+            }
+            let lost: Vec<CredentialId> =
+                open.iter().filter(|(id, struck)| !stands(id, struck)).map(|(id, _)| *id).collect();
+            if !lost.is_empty() {
+                voids.extend(lost);
+                continue;
+            }
+            let safe = |id: &CredentialId| {
+                let others = open.iter().filter(|(other, _)| *other != id).flat_map(|(_, struck)| struck);
+                let all = voids.iter().chain(others).copied().collect();
+                rules.judge(&all).valid.contains(id)
+            };
+            let senior = |id: &&CredentialId| judged.seniority(id, graph);
+            let next = open.keys().filter(|id| safe(id)).min_by_key(senior);
+            let Some((id, struck)) =
+                next.or_else(|| open.keys().min_by_key(senior)).and_then(|id| open.get_key_value(id))
+            else {
+                return judged.reject(graph, &voids);
+            };
+            voids.extend(struck);
+            held.insert(*id);
+        }
+    }
+
+    /// Smaller is more senior: by when the issuer was let in, then by the credential's id.
+    fn seniority(
+        &self,
+        id: &CredentialId,
+        graph: &Graph<'_>,
+    ) -> (Option<(usize, CredentialId)>, CredentialId) {
+        // The identity itself was never let in, which comes before everybody who was.
+        let issuer =
+            graph.get(id).and_then(|credential| DeviceKey::from_bytes(&credential.said().issuer).ok());
+        let let_in = issuer.and_then(|issuer| self.devices.get(&issuer));
+        let let_in = let_in.map(|device| (graph.depth(&device.authorized_by), device.authorized_by));
+        (let_in, *id)
+    }
+
+    fn reject(mut self, graph: &Graph<'_>, voids: &BTreeSet<CredentialId>) -> Self {
+        for id in graph.ids() {
+            if voids.contains(id) {
+                self.rejected.insert(*id, Why::Revoked);
+            } else if !self.valid.contains(id) {
+                self.rejected.entry(*id).or_insert(Why::NotAuthorized);
+            }
+        }
+        self
+    }
+
+    /// What counts, put together.
+    pub(super) fn state(mut self, identity: &IdentityKey, graph: &Graph<'_>) -> IdentityState {
+        let mut order: Vec<&CredentialId> = self.valid.iter().collect();
+        order.sort_by_key(|id| {
+            (graph.depth(id), graph.get(id).map(|credential| credential.said().issued), **id)
+        });
+        let (mut profile, mut recovery_key) = (None, None);
+        let mut grants = BTreeMap::new();
+        let mut cuts = Cuts::default();
+        for said in order.iter().filter_map(|id| graph.get(id)).map(Credential::said) {
+            let device = DeviceKey::from_bytes(&said.subject).ok();
+            let device = device.and_then(|key| self.devices.get_mut(&key));
+            match &said.assertion {
+                Assertion::IdentityProfile(newer) => profile = Some(newer.clone()),
+                Assertion::AppGrant(newer) => {
+                    grants.insert(newer.grant_id, newer.clone());
+                }
+                Assertion::DeviceProfile(newer) => {
+                    if let Some(device) = device {
+                        device.profile = Some(newer.clone());
+                    }
+                }
+                Assertion::SealingKey { hybrid_key } => {
+                    if let Some(device) = device {
+                        device.hybrid_key = Some(hybrid_key.clone());
+                    }
+                }
+                Assertion::RevokedDevice { device_key, cuts: ends } => {
+                    if let Some(device) = device {
+                        device.revoked = true;
+                    }
+                    cuts.add(*device_key, said.issuer == *identity.as_bytes(), ends);
+                }
+                Assertion::IdentityRecovery { recovery_key: newer, .. } => recovery_key = Some(newer.clone()),
+                Assertion::HaloSpace { .. }
+                | Assertion::AuthorizedDevice { .. }
+                | Assertion::AdmittedFeed(_)
+                | Assertion::Endorsed { .. } => {}
+            }
+        }
+        let cited: BTreeSet<CredentialId> = graph
+            .credentials()
+            .flat_map(|(_, credential)| credential.said().parents.iter().copied())
+            .collect();
+        IdentityState {
+            identity_key: *identity,
+            feeds: self.feeds(graph, &cuts),
+            unwitnessed: self.unwitnessed(identity, graph),
+            devices: self.devices,
+            profile,
+            grants,
+            recovery_key,
+            heads: graph.ids().filter(|id| !cited.contains(id)).copied().collect(),
+            rejected: self.rejected.into_iter().collect(),
+        }
+    }
+
+    /// The feeds of each space, and where they end.
+    fn feeds(&self, graph: &Graph<'_>, cuts: &Cuts) -> BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>> {
+        let mut feeds: BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>> = BTreeMap::new();
+        let mut order: Vec<(bool, usize, &CredentialId)> = graph
+            .ids()
+            .filter(|id| self.valid.contains(id) || self.rejected.get(id) == Some(&Why::Revoked))
+            .map(|id| (!self.valid.contains(id), graph.depth(id), id))
+            .collect();
+        order.sort_unstable();
+        for (is_void, _, id) in order {
+            let said = graph.get(id).map(Credential::said);
+            let Some(Assertion::AdmittedFeed(admitted)) = said.map(|said| &said.assertion) else { continue };
+            let (feed, device) = (admitted.feed_key, admitted.device_key);
+            let Some(known) = self.devices.get(&device) else { continue };
+            let there = feeds.entry(admitted.space_key).or_default();
+            let own = there.values().filter(|state| state.device == device).count();
+            // Void ones are listed so that nobody waits for them: others may have named them as read.
+            if own >= if is_void { 2 * MOST_FEEDS_OF_A_DEVICE } else { MOST_FEEDS_OF_A_DEVICE } {
+                continue;
+            }
+            let cut = (is_void || known.revoked)
+                .then(|| if is_void { Cut::before_all(feed) } else { cuts.of(&device, &feed) });
+            there.entry(feed).or_insert(FeedState { device, cut });
+        }
+        feeds
+    }
+
+    /// Authorisations by devices that once were on probation here and were not when they said them.
+    fn unwitnessed(&self, identity: &IdentityKey, graph: &Graph<'_>) -> Vec<CredentialId> {
+        let counts = |id: &&CredentialId| {
+            let said = graph.get(id).map(Credential::said);
+            said.is_some_and(|said| {
+                let issuer = DeviceKey::from_bytes(&said.issuer).ok();
+                matches!(said.assertion, Assertion::AuthorizedDevice { .. })
+                    && said.issuer != *identity.as_bytes()
+                    && issuer
+                        .and_then(|key| self.devices.get(&key))
+                        .is_some_and(|by| by.probation_until.is_some())
+            })
+        };
+        self.valid.iter().filter(counts).filter(|id| !self.endorsed.contains(id)).copied().collect()
+    }
+}
+
+impl Rules<'_> {
+    /// Judges with some credentials left out. An endorsement that counts can make more count, so it is done until nothing is added.
+    fn judge(&self, voids: &BTreeSet<CredentialId>) -> Judgement {
+        let mut endorsed = BTreeSet::new();
+        loop {
+            let mut judged = self.judge_endorsed(voids, &endorsed);
+            let all: BTreeSet<CredentialId> =
+                judged.valid.iter().filter_map(|id| endorsed_by(self.graph, id)).collect();
+            if all.is_subset(&endorsed) {
+                judged.endorsed = endorsed;
+                return judged;
+            }
+            endorsed.extend(all);
+        }
+    }
+
+    fn judge_endorsed(&self, voids: &BTreeSet<CredentialId>, endorsed: &BTreeSet<CredentialId>) -> Judgement {
+        let mut judged = Judgement {
+            valid: BTreeSet::new(),
+            rejected: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            endorsed: BTreeSet::new(),
+        };
+        let mut order: Vec<&CredentialId> = self.graph.ids().filter(|id| !voids.contains(id)).collect();
+        // Ancestors first.
+        order.sort_by_key(|id| (self.graph.depth(id), **id));
+        // Of each device what let it in, and until when that leaves it on probation.
+        let mut let_in: BTreeMap<DeviceKey, Vec<(CredentialId, Option<Timestamp>)>> = BTreeMap::new();
+        for id in order {
+            let Some(said) = self.graph.get(id).map(Credential::said) else { continue };
+            let by_identity = &said.issuer == self.identity.as_bytes();
+            // It must have seen that it may speak: what comes to light later cannot make it valid.
+            let issuer = DeviceKey::from_bytes(&said.issuer).ok();
+            let authorised = issuer.and_then(|key| let_in.get(&key)).into_iter().flatten();
+            let mut known = authorised.filter(|(before, _)| self.graph.has_seen(id, before)).peekable();
+            if !by_identity && known.peek().is_none() {
+                continue;
+            }
+            if self.is_foreign(said, id) {
+                judged.rejected.insert(*id, Why::Foreign);
+                continue;
+            }
+            let adds =
+                matches!(said.assertion, Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. });
+            if adds && !by_identity && !endorsed.contains(id) {
+                let until = known.map(|(_, until)| *until).min().flatten();
+                let seen = (self.first_seen)(id);
+                if seen.zip(until).is_some_and(|(seen, until)| seen < until) {
+                    judged.rejected.insert(*id, Why::Probation);
+                    continue;
+                }
+            }
+            judged.valid.insert(*id);
+            if let Assertion::AuthorizedDevice { device_key, agreement_key, .. } = &said.assertion {
+                let until = if by_identity { None } else { (self.first_seen)(id) };
+                let until = until.map(|seen| seen.plus(PROBATION));
+                let all = let_in.entry(*device_key).or_default();
+                all.push((*id, until));
+                let probation_until = all.iter().map(|(_, until)| *until).min().flatten();
+                let device = judged.devices.entry(*device_key).or_insert(DeviceState {
+                    agreement_key: *agreement_key,
+                    hybrid_key: None,
+                    profile: None,
+                    authorized_by: *id,
+                    probation_until,
+                    revoked: false,
+                });
+                device.probation_until = probation_until;
+            }
+        }
+        judged
+    }
+
+    /// Whether it is about somebody else than it may be.
+    fn is_foreign(&self, said: &Draft, id: &CredentialId) -> bool {
+        let identity = self.identity;
+        match &said.assertion {
+            Assertion::HaloSpace { identity_key, .. } | Assertion::IdentityRecovery { identity_key, .. } => {
+                identity_key != identity || said.issuer != *identity.as_bytes()
+            }
+            Assertion::AuthorizedDevice { identity_key, device_key, .. } => {
+                identity_key != identity || said.subject != *device_key.as_bytes()
+            }
+            Assertion::DeviceProfile(_) => said.subject != said.issuer && said.issuer != *identity.as_bytes(),
+            // Of itself alone: whoever chose it for others would read on after being revoked.
+            Assertion::SealingKey { .. } => said.subject != said.issuer,
+            Assertion::IdentityProfile(_) | Assertion::AppGrant(_) => said.subject != *identity.as_bytes(),
+            Assertion::RevokedDevice { device_key, .. } => said.subject != *device_key.as_bytes(),
+            Assertion::AdmittedFeed(admitted) => {
+                said.issuer != *admitted.device_key.as_bytes()
+                    || said.subject != *admitted.feed_key.as_bytes()
+            }
+            Assertion::Endorsed { authorisation } => {
+                let other = self.graph.get(authorisation).map(Credential::said);
+                other.is_none_or(|other| {
+                    !matches!(other.assertion, Assertion::AuthorizedDevice { .. })
+                        || said.subject != other.subject
+                        || said.issuer == other.issuer
+                        || said.issuer == other.subject
+                        || !self.graph.has_seen(id, authorisation)
+                })
+            }
+        }
+    }
+}
+
+/// Where feeds end, by what the identity says and by what devices say.
+#[derive(Default)]
+struct Cuts {
+    by_identity: BTreeMap<(DeviceKey, FeedKey), Cut>,
+    by_devices: BTreeMap<(DeviceKey, FeedKey), Cut>,
+}
+
+impl Cuts {
+    fn add(&mut self, device: DeviceKey, by_identity: bool, ends: &[Cut]) {
+        let cuts = if by_identity { &mut self.by_identity } else { &mut self.by_devices };
+        for end in ends {
+            let cut = cuts.entry((device, end.feed)).or_insert(*end);
+            *cut = (*cut).min(*end);
+        }
+    }
+
+    /// Where a feed of a revoked device ends.
+    fn of(&self, device: &DeviceKey, feed: &FeedKey) -> Cut {
+        let key = (*device, *feed);
+        let cut = self.by_identity.get(&key).or_else(|| self.by_devices.get(&key));
+        cut.copied().unwrap_or_else(|| Cut::before_all(*feed))
+    }
+}
+
+/// The device that a credential revokes, if it is a revocation.
+fn revoked_by(graph: &Graph<'_>, id: &CredentialId) -> Option<DeviceKey> {
+    match graph.get(id).map(|credential| &credential.said().assertion) {
+        Some(Assertion::RevokedDevice { device_key, .. }) => Some(*device_key),
+        _ => None,
+    }
+}
+
+/// The authorisation that a credential endorses, if it is an endorsement.
+fn endorsed_by(graph: &Graph<'_>, id: &CredentialId) -> Option<CredentialId> {
+    match graph.get(id).map(|credential| &credential.said().assertion) {
+        Some(Assertion::Endorsed { authorisation }) => Some(*authorisation),
+        _ => None,
+    }
+}
+
+/// What a revocation makes void: everything of the revoked that it had not seen.
+fn voided_by(revocation: &CredentialId, graph: &Graph<'_>) -> BTreeSet<CredentialId> {
+    let Some(device) = revoked_by(graph, revocation) else { return BTreeSet::new() };
+    graph
+        .credentials()
+        .filter(|(id, other)| {
+            &other.said().issuer == device.as_bytes() && *id != revocation && !graph.has_seen(revocation, id)
+        })
+        .map(|(id, _)| *id)
+        .collect()
+}
