@@ -1,7 +1,7 @@
 //! What two devices prove to each other over a fresh channel, before anything else is said.
 //!
 //! The channel's handshake (Noise XX) shows that the peer holds an *agreement* key. A [`PeerHello`] ties that to a device:
-//! the device's signing key signs the handshake's hash and which side it was on, and credentials lead from the device to
+//! the device's signing key signs the handshake's hash and which part it had in it, and credentials lead from the device to
 //! the identity. [`PeerHello::verify`] gives a [`VerifiedPeer`] only if the agreement key of the handshake is the one that
 //! was authorised with the device.
 //!
@@ -11,6 +11,7 @@
 
 use prost::Message;
 
+use crate::channel::{Established, HandshakeHash, Role};
 use crate::credential::{Assertion, Credential};
 use crate::identity::IdentityState;
 use crate::keys::{AgreementKey, DeviceKey};
@@ -21,26 +22,6 @@ use crate::time::Timestamp;
 pub const LONGEST_HELLO: usize = 64 * 1024;
 /// Links of a chain.
 const LONGEST_CHAIN: usize = 8;
-
-/// Which side of the handshake somebody was on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// It spoke first.
-    Initiator = 1,
-    /// It was spoken to.
-    Responder = 2,
-}
-
-impl Side {
-    /// The other side.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Initiator => Self::Responder,
-            Self::Responder => Self::Initiator,
-        }
-    }
-}
 
 /// A device answers for a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,14 +97,32 @@ pub struct PeerExpect<'a> {
     pub state: &'a IdentityState,
     /// This device.
     pub ourselves: &'a DeviceKey,
-    /// The hash of the channel's handshake.
-    pub handshake: &'a [u8],
-    /// On which side the *peer* was.
-    pub side: Side,
-    /// The agreement key that the peer had in the handshake.
-    pub agreement_key: &'a AgreementKey,
+    /// The channel's handshake.
+    pub handshake: HandshakeHash,
+    /// Which part the *peer* had in it.
+    pub role: Role,
+    /// The agreement key that the peer had in it.
+    pub agreement_key: AgreementKey,
     /// The time.
     pub now: Timestamp,
+}
+
+impl<'a> PeerExpect<'a> {
+    /// What a channel says; `None` for one that was opened by an invitation.
+    #[must_use]
+    pub fn over(
+        established: &Established,
+        state: &'a IdentityState,
+        ourselves: &'a DeviceKey,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let role = match established.role() {
+            Role::Initiator => Role::Responder,
+            Role::Responder => Role::Initiator,
+        };
+        let agreement_key = established.peer()?;
+        Some(Self { state, ourselves, handshake: established.hash(), role, agreement_key, now })
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -136,25 +135,29 @@ struct Wire {
     signature: Vec<u8>,
 }
 
-/// Side (1) ‖ the handshake's hash.
-fn body(side: Side, handshake: &[u8]) -> Vec<u8> {
-    [&[side as u8], handshake].concat()
+/// The signer's part (1 initiator, 2 responder) ‖ the handshake's hash (32).
+fn body(role: Role, handshake: HandshakeHash) -> Vec<u8> {
+    let part = match role {
+        Role::Initiator => 1,
+        Role::Responder => 2,
+    };
+    [&[part], handshake.as_bytes().as_slice()].concat()
 }
 
 impl PeerHello {
-    /// This device answers for a handshake in which it was on `side`. `chain` as from [`IdentityState::chain_of`].
+    /// This device answers for a handshake in which it had the part `role`. `chain` as from [`IdentityState::chain_of`].
     ///
     /// # Errors
     /// [`PeerError::Form`] if the signer's key is none.
     pub fn sign(
-        side: Side,
-        handshake: &[u8],
+        role: Role,
+        handshake: HandshakeHash,
         chain: Vec<Vec<u8>>,
         device: &impl Sign,
     ) -> Result<Self, PeerError> {
         let device_key = DeviceKey::from_bytes(&device.public_key())
             .map_err(|_| PeerError::Form { what: "its key is none" })?;
-        let signature = device.sign(&Statement::new(StatementKind::PeerProof, &body(side, handshake)));
+        let signature = device.sign(&Statement::new(StatementKind::PeerProof, &body(role, handshake)));
         Ok(Self { device_key, chain, signature })
     }
 
@@ -201,7 +204,7 @@ impl PeerHello {
         if key == *expect.ourselves {
             return Err(PeerError::Ourselves);
         }
-        let signed = body(expect.side, expect.handshake);
+        let signed = body(expect.role, expect.handshake);
         verify(StatementKind::PeerProof, key.as_bytes(), &signed, &self.signature)
             .map_err(|_| PeerError::Signature)?;
         let (agreement_key, standing) = match expect.state.devices.get(&key) {
@@ -209,7 +212,7 @@ impl PeerHello {
             Some(device) => (device.agreement_key, Standing::Known),
             None => (self.introduce(expect)?, Standing::Introduced),
         };
-        if agreement_key != *expect.agreement_key {
+        if agreement_key != expect.agreement_key {
             return Err(PeerError::Agreement);
         }
         Ok(VerifiedPeer { device_key: key, standing })

@@ -1,41 +1,33 @@
-//! Getting in step with one peer: timeframes, then the ranges that are missing.
+//! Getting in step with one peer in one space: timeframes, then the ranges that are missing.
 //!
 //! The machine bears any loss, repetition and reordering of messages. What was sent counts as received only once the
-//! peer's timeframe says so; until then at most [`WINDOW`] blocks of a feed are on their way, and after [`RETRY`]
-//! without news both sides say again what they have.
+//! peer's timeframe says so; until then at most [`WINDOW`] blocks of a feed and [`WINDOW_BYTES`] in all are on their way, and after
+//! [`RETRY`] without news both sides say again what they have: less and less often, until the peer counts as gone.
+//!
+//! What a peer claims costs nothing: only feeds that are admitted here are looked at, and only what was sent takes room.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use halo_protocol::feed::{Block, SignedHead};
+use halo_protocol::feed::{Block, ForkProof, SignedHead};
 use halo_protocol::{FeedKey, Timestamp};
 
 use super::Timeframe;
+use super::message::{Message, SnapshotOffer};
+use super::wire::{LONGEST_CHUNK, MOST_BLOCKS};
 
 /// Blocks of one feed that may be on their way.
 pub const WINDOW: u64 = 4_096;
-/// Blocks in one message.
-const BATCH: usize = 1_024;
+/// Bytes of blocks that may be on their way to one peer in one space; one block may be larger.
+pub const WINDOW_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of blocks in one message; one block may be larger.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Parts of a snapshot that are sent without being asked again.
+const CHUNKS_AHEAD: u64 = 8;
 /// After so long without news, what was sent is taken for lost.
 pub const RETRY: Duration = Duration::from_secs(3);
-
-/// What peers of a space say to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    /// How many blocks of each feed are durable here.
-    Have {
-        /// Feed and count, ascending.
-        timeframe: Vec<(FeedKey, u64)>,
-        /// Something is missing: everything beyond it is to be sent (again).
-        again: bool,
-    },
-    /// A run of blocks of one feed, and the head that vouches for it.
-    Blocks {
-        /// At most 1,024.
-        blocks: Vec<Block>,
-        /// Of the last one.
-        head: SignedHead,
-    },
-}
+/// Retries, each after twice as long as the one before, until a peer counts as gone: after more than three minutes.
+const MOST_RETRIES: u32 = 6;
 
 /// What happens to a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +36,14 @@ pub enum Input {
     Opened,
     /// The peer said something.
     Message(Message),
-    /// There are new blocks here, durable by now; or some that the peer sent turned out to be known.
+    /// There are new blocks here, durable by now, or new feeds; or some blocks that the peer sent turned out to be known.
     Grown,
     /// Blocks of the peer did not fit: some before them are missing.
     Missed,
+    /// A feed splits, with the proof; say so once it is in quarantine here.
+    Forked(Box<ForkProof>),
+    /// Get the snapshot that this peer offered.
+    Fetch(SnapshotOffer),
     /// Time has passed.
     Tick,
 }
@@ -62,63 +58,187 @@ pub enum Effect {
     Take {
         /// A run of one feed.
         blocks: Vec<Block>,
-        /// Of the last one.
-        head: SignedHead,
+        /// Of the last one; none if the feed's end is said to vouch for it.
+        head: Option<SignedHead>,
     },
+    /// Put the feed in quarantine, and say [`Input::Forked`] to every link if that is news.
+    Quarantine(Box<ForkProof>),
+    /// The peer dropped blocks that are missing here; it has this instead. Say [`Input::Fetch`] to one of the links that offer one.
+    Offered(SnapshotOffer),
+    /// Keep this part of a snapshot; it follows what is there. The last one completes it: check that its SHA-256 is the id, load it, and say
+    /// [`Input::Grown`].
+    Keep {
+        /// Of which.
+        id: [u8; 32],
+        /// Where it begins.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// There is no more.
+        is_last: bool,
+    },
+}
+
+/// Why a peer is to be dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// It sends what nobody asked for.
+    #[error("the peer sends a part of a snapshot that is none")]
+    Snapshot,
+    /// It does not answer.
+    #[error("the peer does not answer")]
+    Silent,
 }
 
 /// The blocks that are durable here.
 pub trait Blocks {
-    /// How many of each feed.
+    /// How many of each feed that is admitted and has any that count; zero for those of which none came yet.
     fn timeframe(&self) -> Timeframe;
-    /// Up to `most` blocks of a feed from a number on, with the head of the last one; none if no head can be given.
-    fn run(&self, feed: &FeedKey, from: u64, most: usize) -> Option<(Vec<Block>, SignedHead)>;
+    /// Blocks of a feed from a number on, with the head of the last one, or none if the feed ends there: up to the last head within `most`
+    /// blocks and `bytes` of payload, and up to the first head if that is farther ([`fitting`] counts). `None` if they are not here.
+    fn run(
+        &self,
+        feed: &FeedKey,
+        from: u64,
+        most: usize,
+        bytes: usize,
+    ) -> Option<(Vec<Block>, Option<SignedHead>)>;
+    /// How many of the first blocks of each feed were dropped, where any were.
+    fn base(&self) -> Timeframe {
+        Timeframe::new()
+    }
+    /// What stands for the blocks that were dropped.
+    fn snapshot(&self) -> Option<SnapshotOffer> {
+        None
+    }
+    /// Bytes of a snapshot from `offset` on, `most` at most; `None` if it is not here any more.
+    fn chunk(&self, _id: &[u8; 32], _offset: u64, _most: usize) -> Option<Vec<u8>> {
+        None
+    }
+    /// How many bytes of a peer's snapshot are durable here.
+    fn fetched(&self, _id: &[u8; 32]) -> u64 {
+        0
+    }
+}
+
+/// How many of some blocks make one run: their sizes and which of them have heads, in order.
+#[must_use]
+pub fn fitting(blocks: impl Iterator<Item = (usize, bool)>, most: usize, bytes: usize) -> usize {
+    let (mut size, mut fit) = (0_usize, 0);
+    for (count, (length, has_head)) in (1..).zip(blocks) {
+        size = size.saturating_add(length);
+        if fit > 0 && (count > most || size > bytes) {
+            break;
+        }
+        if has_head {
+            fit = count;
+        }
+    }
+    fit
+}
+
+/// How far two devices have come with each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Blocks that the peer has and that are here.
+    pub received: u64,
+    /// Blocks that the peer says it has.
+    pub to_receive: u64,
+    /// Blocks that are here and that the peer has.
+    pub sent: u64,
+    /// Blocks that are here.
+    pub to_send: u64,
+}
+
+/// When to speak again if nothing is heard.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backoff {
+    deadline: Option<Timestamp>,
+    retries: u32,
+}
+
+impl Backoff {
+    pub(super) const fn heard(&mut self) {
+        self.deadline = None;
+        self.retries = 0;
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// One more try; `None` if there were enough.
+    pub(super) fn again(&mut self) -> Option<()> {
+        self.deadline = None;
+        self.retries += 1;
+        (self.retries <= MOST_RETRIES).then_some(())
+    }
+
+    pub(super) fn wait(&mut self, waits: bool, now: Timestamp, after: Duration) {
+        if waits {
+            let after = after.saturating_mul(1 << self.retries.min(MOST_RETRIES));
+            self.deadline.get_or_insert(now.plus(after));
+        } else {
+            self.deadline = None;
+        }
+    }
+
+    pub(super) const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+}
+
+/// A snapshot on its way here.
+#[derive(Debug, Clone)]
+struct Fetch {
+    id: [u8; 32],
+    size: u64,
+    next: u64,
+    /// Up to there it was asked for.
+    asked: u64,
 }
 
 /// One peer, in one space.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
-    /// What the peer said it has; none before it said anything.
+    /// What the peer said it has of the feeds that are known here; none before it said anything.
     theirs: Option<Timeframe>,
     /// What it will have when everything arrives.
     sent: Timeframe,
+    /// Runs that are on their way: feed, length after them, bytes.
+    flying: VecDeque<(FeedKey, u64, usize)>,
     /// What it was told that we have.
     told: Option<Timeframe>,
+    /// Feeds of which it was told, or told us, that they split.
+    forks: BTreeSet<FeedKey>,
+    /// The snapshot that it was offered.
+    offered: Option<[u8; 32]>,
+    fetch: Option<Fetch>,
     /// It sent blocks and waits to hear that they came.
     owes: bool,
-    deadline: Option<Timestamp>,
+    backoff: Backoff,
 }
 
 impl Link {
     /// Does what an input asks for.
-    pub fn handle(&mut self, input: Input, here: &impl Blocks, now: Timestamp) -> Vec<Effect> {
+    ///
+    /// # Errors
+    /// [`LinkError`]: drop the peer.
+    pub fn handle(
+        &mut self,
+        input: Input,
+        here: &impl Blocks,
+        now: Timestamp,
+    ) -> Result<Vec<Effect>, LinkError> {
         let mut effects = Vec::new();
         match input {
             Input::Opened => {
                 *self = Self::default();
                 effects.push(self.have(here, true));
             }
-            Input::Message(Message::Have { timeframe, again }) => {
-                let theirs: Timeframe = timeframe.into_iter().collect();
-                if again {
-                    self.sent.clone_from(&theirs);
-                } else {
-                    for (feed, length) in &theirs {
-                        let sent = self.sent.entry(*feed).or_default();
-                        *sent = (*sent).max(*length);
-                    }
-                }
-                let first = self.theirs.replace(theirs).is_none();
-                self.deadline = None;
-                effects.extend(self.missing(here));
-                // Whoever speaks first may not know yet what there is here.
-                if again || first {
-                    effects.push(self.have(here, false));
-                }
-            }
-            Input::Message(Message::Blocks { blocks, head }) => {
-                self.owes = true;
-                effects.push(Effect::Take { blocks, head });
+            Input::Message(message) => {
+                self.backoff.heard();
+                self.hear(message, here, &mut effects)?;
             }
             Input::Grown => {
                 effects.extend(self.missing(here));
@@ -131,25 +251,123 @@ impl Link {
                 self.owes = false;
                 effects.push(self.have(here, true));
             }
+            Input::Forked(proof) => {
+                if let Ok((feed, _)) = proof.verify()
+                    && self.forks.insert(feed)
+                {
+                    effects.push(Effect::Send(Message::Forked(proof)));
+                }
+            }
+            Input::Fetch(offer) => {
+                let next = here.fetched(&offer.id).min(offer.size);
+                self.fetch = Some(Fetch { id: offer.id, size: offer.size, next, asked: next });
+                effects.extend(self.want());
+            }
             Input::Tick => {
-                if self.deadline.is_some_and(|deadline| deadline <= now) {
-                    self.deadline = None;
+                if self.backoff.is_due(now) {
+                    self.backoff.again().ok_or(LinkError::Silent)?;
                     self.sent = self.theirs.clone().unwrap_or_default();
+                    self.flying.clear();
                     effects.push(self.have(here, true));
                     effects.extend(self.missing(here));
+                    if let Some(fetch) = &mut self.fetch {
+                        fetch.asked = fetch.next;
+                    }
+                    effects.extend(self.want());
                 }
             }
         }
-        if self.waits() {
-            self.deadline.get_or_insert(now.plus(RETRY));
+        self.backoff.wait(self.waits(), now, RETRY);
+        Ok(effects)
+    }
+
+    fn hear(
+        &mut self,
+        message: Message,
+        here: &impl Blocks,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), LinkError> {
+        match message {
+            Message::Have { timeframe, again } => {
+                let known = here.timeframe();
+                let theirs: Timeframe =
+                    timeframe.into_iter().filter(|(feed, _)| known.contains_key(feed)).collect();
+                if again {
+                    self.sent.clone_from(&theirs);
+                    self.flying.clear();
+                } else {
+                    for (feed, length) in &theirs {
+                        let sent = self.sent.entry(*feed).or_default();
+                        *sent = (*sent).max(*length);
+                    }
+                    self.flying.retain(|(feed, until, _)| theirs.get(feed).is_none_or(|has| has < until));
+                }
+                let first = self.theirs.replace(theirs).is_none();
+                effects.extend(self.missing(here));
+                // Whoever speaks first may not know yet what there is here.
+                if again || first {
+                    effects.push(self.have(here, false));
+                }
+            }
+            Message::Blocks { blocks, head } => {
+                self.owes = true;
+                effects.push(Effect::Take { blocks, head });
+            }
+            Message::Forked(proof) => {
+                if let Ok((feed, _)) = proof.verify()
+                    && self.forks.insert(feed)
+                {
+                    effects.push(Effect::Quarantine(proof));
+                }
+            }
+            Message::SnapshotOffer(offer) => {
+                let own = here.timeframe();
+                let ahead = |(feed, base): &(FeedKey, u64)| own.get(feed).is_some_and(|length| length < base);
+                if self.fetch.is_none() && offer.base.iter().any(ahead) {
+                    effects.push(Effect::Offered(offer));
+                }
+            }
+            Message::SnapshotWanted { id, from } => {
+                let mut offset = from;
+                for _ in 0..CHUNKS_AHEAD {
+                    let chunk = here.chunk(&id, offset, LONGEST_CHUNK).filter(|bytes| !bytes.is_empty());
+                    let Some(bytes) = chunk else { break };
+                    let length = bytes.len() as u64;
+                    effects.push(Effect::Send(Message::SnapshotChunk { id, offset, bytes }));
+                    offset = offset.saturating_add(length);
+                }
+                // It is not the one that is here now.
+                if offset == from && here.snapshot().is_some_and(|snapshot| snapshot.id != id) {
+                    self.offered = None;
+                    effects.extend(self.missing(here));
+                }
+            }
+            Message::SnapshotChunk { id, offset, bytes } => {
+                let fetch = self.fetch.as_mut().filter(|fetch| fetch.id == id).ok_or(LinkError::Snapshot)?;
+                // Another one was asked for twice.
+                if offset != fetch.next {
+                    return Ok(());
+                }
+                fetch.next = fetch.next.saturating_add(bytes.len() as u64);
+                if fetch.next > fetch.size {
+                    return Err(LinkError::Snapshot);
+                }
+                let is_last = fetch.next == fetch.size;
+                effects.push(Effect::Keep { id, offset, bytes, is_last });
+                if is_last {
+                    self.fetch = None;
+                } else {
+                    effects.extend(self.want());
+                }
+            }
         }
-        effects
+        Ok(())
     }
 
     /// When to say [`Input::Tick`] if nothing happens before.
     #[must_use]
     pub const fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
+        self.backoff.deadline()
     }
 
     /// Whether the peer has everything that is here, as far as is known.
@@ -162,11 +380,27 @@ impl Link {
         })
     }
 
+    /// How far both have come; the peer's part is what it says.
+    #[must_use]
+    pub fn progress(&self, here: &impl Blocks) -> Progress {
+        let mut progress = Progress::default();
+        for (feed, ours) in here.timeframe() {
+            let theirs =
+                self.theirs.as_ref().and_then(|theirs| theirs.get(&feed)).copied().unwrap_or_default();
+            progress.received = progress.received.saturating_add(ours.min(theirs));
+            progress.to_receive = progress.to_receive.saturating_add(theirs);
+            progress.sent = progress.sent.saturating_add(ours.min(theirs));
+            progress.to_send = progress.to_send.saturating_add(ours);
+        }
+        progress
+    }
+
     /// Something was said and not answered.
     fn waits(&self) -> bool {
-        self.theirs.as_ref().is_none_or(|theirs| {
-            self.sent.iter().any(|(feed, sent)| *sent > theirs.get(feed).copied().unwrap_or_default())
-        })
+        self.fetch.is_some()
+            || self.theirs.as_ref().is_none_or(|theirs| {
+                self.sent.iter().any(|(feed, sent)| *sent > theirs.get(feed).copied().unwrap_or_default())
+            })
     }
 
     fn have(&mut self, here: &impl Blocks, again: bool) -> Effect {
@@ -176,20 +410,41 @@ impl Link {
         Effect::Send(Message::Have { timeframe, again })
     }
 
+    /// Asks for the next parts of the snapshot that is on its way, in good time.
+    fn want(&mut self) -> Option<Effect> {
+        let fetch = self.fetch.as_mut()?;
+        if fetch.next < fetch.asked {
+            return None;
+        }
+        fetch.asked = fetch.next.saturating_add(CHUNKS_AHEAD * LONGEST_CHUNK as u64).min(fetch.size);
+        Some(Effect::Send(Message::SnapshotWanted { id: fetch.id, from: fetch.next }))
+    }
+
     /// Runs that the peer lacks and that are not on their way.
     fn missing(&mut self, here: &impl Blocks) -> Vec<Effect> {
         let Some(theirs) = &self.theirs else { return Vec::new() };
         let mut effects = Vec::new();
+        let base: BTreeMap<FeedKey, u64> = here.base();
+        let mut room = WINDOW_BYTES.saturating_sub(self.flying.iter().map(|(_, _, bytes)| bytes).sum());
         for (feed, length) in here.timeframe() {
             // A feed that the peer does not name is none that it takes.
             let Some(confirmed) = theirs.get(&feed).copied() else { continue };
-            let sent = self.sent.entry(feed).or_insert(confirmed);
-            while *sent < length && *sent - confirmed.min(*sent) < WINDOW {
-                let Some((blocks, head)) = here.run(&feed, *sent, BATCH) else { break };
-                if blocks.is_empty() {
-                    break;
+            if base.get(&feed).is_some_and(|base| confirmed < *base) {
+                if let Some(offer) = here.snapshot().filter(|offer| self.offered != Some(offer.id)) {
+                    self.offered = Some(offer.id);
+                    effects.push(Effect::Send(Message::SnapshotOffer(offer)));
                 }
-                *sent = head.sequence + 1;
+                continue;
+            }
+            let sent = self.sent.entry(feed).or_insert(confirmed);
+            while *sent < length && *sent - confirmed.min(*sent) < WINDOW && room > 0 {
+                let run = here.run(&feed, *sent, MOST_BLOCKS, BATCH_BYTES.min(room));
+                let Some((blocks, head)) = run else { break };
+                let Some(last) = blocks.last().map(|block| block.header.sequence) else { break };
+                let bytes = blocks.iter().map(|block| block.sealed.len()).sum();
+                *sent = last.saturating_add(1);
+                room = room.saturating_sub(bytes);
+                self.flying.push_back((feed, *sent, bytes));
                 effects.push(Effect::Send(Message::Blocks { blocks, head }));
             }
         }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signer, SigningKey};
-use halo_echo::replication::{Blocks, Effect, Input, Link, Message, Open, Replica, ReplicaError, Timeframe};
+use halo_echo::replication::{
+    Blocks, Effect, Input, Link, Message, Open, Replica, ReplicaError, Timeframe, fitting,
+};
 use halo_echo::{Document, DocumentId, Heads, Item, ItemKind, NewItem, Pen, Splice};
 use halo_protocol::feed::{
     Block, BlockHash, BlockHeader, Change, EpochId, Feed, FeedError, Payload, SignedHead,
@@ -32,8 +34,8 @@ struct Plain;
 impl Open for Plain {
     type Error = String;
 
-    fn open(&self, _: &BlockHeader, sealed: &[u8]) -> Result<Payload, String> {
-        Payload::decode(sealed).map_err(|error| error.to_string())
+    fn open(&self, _: &BlockHeader, sealed: &[u8]) -> Result<Option<Payload>, String> {
+        Payload::decode(sealed).map(Some).map_err(|error| error.to_string())
     }
 }
 
@@ -50,12 +52,18 @@ impl Blocks for Disk {
         self.blocks.iter().map(|(feed, blocks)| (*feed, blocks.len() as u64)).collect()
     }
 
-    fn run(&self, feed: &FeedKey, from: u64, most: usize) -> Option<(Vec<Block>, SignedHead)> {
+    fn run(
+        &self,
+        feed: &FeedKey,
+        from: u64,
+        most: usize,
+        bytes: usize,
+    ) -> Option<(Vec<Block>, Option<SignedHead>)> {
         let rest = self.blocks.get(feed)?.get(usize::try_from(from).unwrap()..)?;
-        let rest = &rest[..rest.len().min(most)];
         // Only where somebody signed is there a head.
-        let last = rest.iter().rposition(|(_, head)| head.is_some())?;
-        Some((rest[..=last].iter().map(|(block, _)| block.clone()).collect(), rest[last].1?))
+        let sizes = rest.iter().map(|(block, head)| (block.sealed.len(), head.is_some()));
+        let run = &rest[..fitting(sizes, most, bytes)];
+        Some((run.iter().map(|(block, _)| block.clone()).collect(), run.last()?.1))
     }
 }
 
@@ -100,7 +108,7 @@ impl Device {
             self.replica.admit(Feed::resume(*key, blocks.len() as u64, head, false), applied);
             for (block, _) in &blocks[usize::try_from(applied).unwrap()..] {
                 let payload = Plain.open(&block.header, &block.sealed).unwrap();
-                self.replica.wait(*key, block.header.sequence, payload);
+                self.replica.wait(&block.header, payload);
             }
         }
         assert_eq!(self.replica.ready(), [], "what could be applied was, in the transaction that made it so");
@@ -162,7 +170,7 @@ impl Device {
     }
 
     /// Takes blocks, in one transaction. Whether some before them are missing.
-    fn take(&mut self, blocks: &[Block], head: &SignedHead) -> bool {
+    fn take(&mut self, blocks: &[Block], head: Option<&SignedHead>) -> bool {
         let known = |feed: &FeedKey, at: u64| {
             self.disk.blocks.get(feed)?.get(usize::try_from(at).ok()?).map(|(block, _)| block.header.hash())
         };
@@ -174,7 +182,7 @@ impl Device {
         let fresh = &blocks[taken.known..];
         if let Some(kept) = fresh.first().and_then(|first| self.disk.blocks.get_mut(&first.header.feed)) {
             kept.extend(fresh.iter().map(|block| (block.clone(), None)));
-            kept.last_mut().unwrap().1 = Some(*head);
+            kept.last_mut().unwrap().1 = taken.head;
         }
         for ready in taken.ready {
             for (feed, length) in &ready.payload.timeframe {
@@ -243,16 +251,17 @@ impl World {
     fn tell(&mut self, at: usize, about: usize, input: Input) {
         let device = &mut self.devices[at];
         let Some(link) = device.links.get_mut(&about) else { return };
-        for effect in link.handle(input, &device.disk, self.now) {
+        for effect in link.handle(input, &device.disk, self.now).unwrap() {
             match effect {
                 Effect::Send(message) => self.wire.push((at, about, message)),
                 Effect::Take { blocks, head } => {
-                    if self.devices[at].take(&blocks, &head) {
+                    if self.devices[at].take(&blocks, head.as_ref()) {
                         self.tell(at, about, Input::Missed);
                     } else {
                         self.tell_all(at, &Input::Grown);
                     }
                 }
+                other => panic!("{other:?}: nobody forks or drops anything here"),
             }
         }
     }

@@ -8,10 +8,12 @@
 //! both, with the proof in hand, and nothing more is taken of that feed. The attack that remains is a device that
 //! says nothing: what was never sent is not missed here but by the timeframes of others.
 
+mod fork;
 mod payload;
 
 use sha2::{Digest, Sha256};
 
+pub use fork::{Branch, ForkProof, LONGEST_PROOF};
 pub use payload::{Change, LONGEST_PAYLOAD, Payload, PayloadError};
 
 use crate::keys::{FeedKey, KeyError};
@@ -177,15 +179,40 @@ fn head_body(feed: &FeedKey, sequence: u64, hash: BlockHash) -> [u8; 72] {
     body
 }
 
-/// Two signed heads that cannot both be: anybody can check this.
+/// Who vouches for a run of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouch {
+    /// The owner of the feed: it signed the last block.
+    Head(SignedHead),
+    /// The cut where the feed ends: it names the last block. `length` and `head` as there.
+    Cut {
+        /// How many blocks the feed has.
+        length: u64,
+        /// The last of them.
+        head: BlockHash,
+    },
+}
+
+impl Vouch {
+    /// Number and name of the block it vouches for; `None` for the end of an empty feed.
+    #[must_use]
+    pub fn last(&self) -> Option<(u64, BlockHash)> {
+        match self {
+            Self::Head(head) => Some((head.sequence, head.hash)),
+            Self::Cut { length, head } => Some((length.checked_sub(1)?, *head)),
+        }
+    }
+}
+
+/// Two blocks of one number, and who vouches for the second. [`ForkProof`] is what others can check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
     /// The number at which the feed splits.
     pub at: u64,
     /// What was taken.
     pub ours: BlockHash,
-    /// What came later, and the head that vouches for it.
-    pub theirs: (BlockHash, SignedHead),
+    /// What came later, and who vouches for it.
+    pub theirs: (BlockHash, Vouch),
 }
 
 /// Why blocks are not taken; nothing has changed then.
@@ -321,6 +348,11 @@ impl Feed {
         Ok((Block { header, sealed }, head))
     }
 
+    /// Says no more of this feed, since somebody proved that it splits.
+    pub const fn quarantine(&mut self) {
+        self.forked = true;
+    }
+
     /// Takes blocks that continue the feed: one signature, whatever their number. Those that are known already are
     /// compared with `known`, which gives the name of a block that was kept. Returns how many were known.
     ///
@@ -330,6 +362,20 @@ impl Feed {
         &mut self,
         blocks: &[Block],
         head: &SignedHead,
+        known: impl Fn(u64) -> Option<BlockHash>,
+    ) -> Result<usize, FeedError> {
+        self.accept_vouched(blocks, &Vouch::Head(*head), known)
+    }
+
+    /// As [`Self::accept`], whoever vouches for the last of the blocks. A cut vouches because a credential says so: never because
+    /// the sender does.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub fn accept_vouched(
+        &mut self,
+        blocks: &[Block],
+        vouch: &Vouch,
         known: impl Fn(u64) -> Option<BlockHash>,
     ) -> Result<usize, FeedError> {
         if self.forked {
@@ -343,10 +389,13 @@ impl Feed {
             return Err(FeedError::Gap { have: self.length, got: first.header.sequence });
         }
         let names = self.chain(blocks)?;
-        if last.header.sequence != head.sequence || names.last() != Some(&head.hash) {
-            return Err(FeedError::Broken { at: head.sequence });
+        let vouched = vouch.last().ok_or(FeedError::Broken { at: 0 })?;
+        if last.header.sequence != vouched.0 || names.last() != Some(&vouched.1) {
+            return Err(FeedError::Broken { at: vouched.0 });
         }
-        head.verify(&self.key)?;
+        if let Vouch::Head(head) = vouch {
+            head.verify(&self.key)?;
+        }
         // From here on the owner of the feed vouches for all of it.
         for (block, name) in blocks.iter().zip(&names) {
             let at = block.header.sequence;
@@ -354,18 +403,18 @@ impl Feed {
             // The block before the first new one is one that we have: the same?
             if at == self.length && before != self.head {
                 let at = at.saturating_sub(1);
-                return Err(self.fork(at, self.head, before, head));
+                return Err(self.fork(at, self.head, before, vouch));
             }
             if at < self.length
                 && let Some(ours) = known(at)
                 && ours != *name
             {
-                return Err(self.fork(at, ours, *name, head));
+                return Err(self.fork(at, ours, *name, vouch));
             }
         }
         let overlap = usize::try_from(self.length - first.header.sequence).unwrap_or(usize::MAX);
-        if head.sequence >= self.length {
-            (self.length, self.head) = (head.sequence + 1, head.hash);
+        if vouched.0 >= self.length {
+            (self.length, self.head) = (vouched.0 + 1, vouched.1);
         }
         Ok(overlap.min(blocks.len()))
     }
@@ -392,8 +441,8 @@ impl Feed {
         Ok(names)
     }
 
-    fn fork(&mut self, at: u64, ours: BlockHash, theirs: BlockHash, head: &SignedHead) -> FeedError {
+    fn fork(&mut self, at: u64, ours: BlockHash, theirs: BlockHash, vouch: &Vouch) -> FeedError {
         self.forked = true;
-        FeedError::Fork(Box::new(Fork { at, ours, theirs: (theirs, *head) }))
+        FeedError::Fork(Box::new(Fork { at, ours, theirs: (theirs, *vouch) }))
     }
 }

@@ -3,6 +3,7 @@
 use halo_protocol::FeedKey;
 use halo_protocol::feed::{
     Block, BlockHash, BlockHeader, Change, EpochId, Feed, FeedError, HEADER_LENGTH, Payload, SignedHead,
+    Vouch,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -119,7 +120,7 @@ fn a_device_that_says_two_things_at_one_number_is_caught_and_not_heard_again() {
     let (blocks, head) = split.run(2, 8);
     let Err(FeedError::Fork(fork)) = feed.accept(blocks, head, known) else { panic!("the fork was missed") };
     assert_eq!((fork.at, fork.ours), (4, honest.blocks[4].header.hash()));
-    assert_eq!(fork.theirs, (split.blocks[4].header.hash(), split.heads[7]));
+    assert_eq!(fork.theirs, (split.blocks[4].header.hash(), Vouch::Head(split.heads[7])));
     assert!(feed.is_forked());
     assert_eq!(feed.accept(&honest.blocks, &honest.heads[5], nothing), Err(FeedError::Quarantined));
     assert_eq!((feed.length(), feed.head()), (6, honest.heads[5].hash), "what was taken before stays");

@@ -1,0 +1,85 @@
+//! What peers of a space say to each other.
+
+use halo_protocol::FeedKey;
+use halo_protocol::feed::{Block, ForkProof, SignedHead};
+
+/// A larger snapshot is not taken.
+pub const LONGEST_SNAPSHOT: u64 = 1024 * 1024 * 1024;
+
+/// A snapshot that a peer has, of a space whose oldest blocks it dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotOffer {
+    /// SHA-256 of its bytes.
+    pub id: [u8; 32],
+    /// How many bytes.
+    pub size: u64,
+    /// How many blocks of each feed it stands for; ascending by feed.
+    pub base: Vec<(FeedKey, u64)>,
+}
+
+/// A message about one space. Which space, the caller's stream says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// How many blocks of each feed are durable here.
+    Have {
+        /// Feed and count, ascending.
+        timeframe: Vec<(FeedKey, u64)>,
+        /// Something is missing: everything beyond it is to be sent (again).
+        again: bool,
+    },
+    /// A run of blocks of one feed.
+    Blocks {
+        /// At most 1,024.
+        blocks: Vec<Block>,
+        /// Of the last one; none if it is the last of a feed that was cut, which the receiver knows to be so.
+        head: Option<SignedHead>,
+    },
+    /// A feed splits.
+    Forked(Box<ForkProof>),
+    /// Blocks that the peer lacks are not here any more; this stands for them.
+    SnapshotOffer(SnapshotOffer),
+    /// Send it, from there on.
+    SnapshotWanted {
+        /// Which.
+        id: [u8; 32],
+        /// How many bytes are durable already.
+        from: u64,
+    },
+    /// A part of it.
+    SnapshotChunk {
+        /// Of which.
+        id: [u8; 32],
+        /// Where it begins.
+        offset: u64,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+/// What goes first where not everything goes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Who is who, what there is, what is wrong.
+    Control,
+    /// Blocks of the space that somebody looks at.
+    OnScreen,
+    /// Other blocks.
+    Data,
+    /// Snapshots.
+    Bulk,
+}
+
+impl Message {
+    /// How urgent it is. The caller says whether somebody looks at the space.
+    #[must_use]
+    pub const fn urgency(&self, on_screen: bool) -> Urgency {
+        match self {
+            Self::Have { .. } | Self::Forked(_) | Self::SnapshotOffer(_) | Self::SnapshotWanted { .. } => {
+                Urgency::Control
+            }
+            Self::Blocks { .. } if on_screen => Urgency::OnScreen,
+            Self::Blocks { .. } => Urgency::Data,
+            Self::SnapshotChunk { .. } => Urgency::Bulk,
+        }
+    }
+}
