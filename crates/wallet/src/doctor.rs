@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use halo_echo::replication::Open as _;
 use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
+use halo_protocol::FeedKey;
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +98,8 @@ impl Open {
         let contents = ContentKeys::load(&self.store, &self.keys, space)?;
         let mut missing: BTreeSet<DocumentId> = BTreeSet::new();
         for feed in self.store.feeds(space)? {
-            if let Err(problem) = checked(&self.store, &feed) {
+            let cut = FeedKey::from_bytes(&feed.key).ok().and_then(|key| self.cut_of(&key));
+            if let Err(problem) = checked(&self.store, &feed, cut.as_ref()) {
                 report.problems.push(format!("a feed of space {space}: {problem}"));
                 continue;
             }
@@ -108,7 +111,8 @@ impl Open {
                     let Ok(header) = BlockHeader::decode(&row.header) else { continue };
                     match contents.open(&header, &row.sealed) {
                         Ok(payload) => {
-                            for change in payload.changes {
+                            // Without its content key a block waits, and says nothing yet.
+                            for change in payload.into_iter().flat_map(|payload| payload.changes) {
                                 let id = DocumentId::from_bytes(&change.document)?;
                                 let there = documents.get_mut(&id).is_some_and(|document| {
                                     document.apply(&change.bytes).is_ok_and(|it| it.known)

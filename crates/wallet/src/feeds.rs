@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use halo_echo::replication::{Replica, ReplicaError, Taken, Timeframe};
+use halo_echo::replication::{Open, Ready, Replica, ReplicaError, Taken, Timeframe, Void};
 use halo_keystore::{ContentKey, FeedSigner, Keys};
-use halo_protocol::epoch::Epoch;
-use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead};
-use halo_protocol::{FeedKey, SpaceKey};
+use halo_protocol::credential::Cut;
+use halo_protocol::epoch::{Epoch, EpochShare};
+use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead, Vouch};
+use halo_protocol::identity::FeedState;
+use halo_protocol::{FeedKey, SealTo, Signature, SpaceKey};
 use halo_store::{BlockRow, FeedRow, Store, StoreError, Tx};
 
 use crate::error::WalletError;
@@ -45,8 +47,15 @@ impl ContentKeys {
     /// Every content key of a space that opens for this device.
     pub(crate) fn load(store: &Store, keys: &Keys, space: &str) -> Result<Self, WalletError> {
         let mut contents = Self::default();
+        let mut numbers = BTreeMap::new();
         for bytes in store.epochs(space)? {
-            contents.add(keys, &Epoch::decode(&bytes).map_err(damaged)?);
+            let epoch = Epoch::decode(&bytes).map_err(damaged)?;
+            numbers.insert(epoch.id(), epoch.number);
+            contents.add(keys, &epoch);
+        }
+        for bytes in store.epoch_shares(space)? {
+            let share = EpochShare::decode(&bytes).map_err(damaged)?;
+            contents.add_share(keys, &share, numbers.get(&share.epoch).copied().unwrap_or_default());
         }
         Ok(contents)
     }
@@ -66,21 +75,33 @@ impl ContentKeys {
         newest.map(|(id, (_, content))| (*id, content))
     }
 
-    /// What a block says.
-    pub(crate) fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Payload, WalletError> {
-        let (_, content) = self.keys.get(&header.epoch).ok_or(NO_EPOCH)?;
-        Payload::decode(&content.open(header, sealed)?).map_err(damaged)
+    /// Takes in a content key that was given to this device later; `false` if it was given to another. Its epoch may be unknown.
+    pub(crate) fn add_share(&mut self, keys: &Keys, share: &EpochShare, number: u64) -> bool {
+        let opened = keys.open_share(share).ok();
+        opened.is_some_and(|content| {
+            self.keys.insert(share.epoch, (number, content));
+            true
+        })
+    }
+
+    /// Every content key, for a device that comes later.
+    pub(crate) fn shares(&self, keys: &Keys, to: &SealTo) -> Result<Vec<EpochShare>, WalletError> {
+        let each = self.keys.iter().map(|(id, (_, content))| Ok(keys.share_epoch(*id, content, to)?));
+        each.collect()
+    }
+
+    /// The names and numbers of the epochs that are open.
+    pub(crate) fn epochs(&self) -> impl Iterator<Item = (EpochId, u64)> {
+        self.keys.iter().map(|(id, (number, _))| (*id, *number))
     }
 }
 
-/// Blocks under an epoch that this device does not know, yet.
-const NO_EPOCH: WalletError = WalletError::NotFound { what: "the epoch of a block" };
-
-impl halo_echo::replication::Open for ContentKeys {
+impl Open for ContentKeys {
     type Error = WalletError;
 
-    fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Payload, WalletError> {
-        self.open(header, sealed)
+    fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Option<Payload>, WalletError> {
+        let Some((_, content)) = self.keys.get(&header.epoch) else { return Ok(None) };
+        Payload::decode(&content.open(header, sealed)?).map(Some).map_err(damaged)
     }
 }
 
@@ -90,7 +111,7 @@ impl SpaceFeeds {
         keys: &Keys,
         key: &SpaceKey,
         space: &str,
-        recipients: &[halo_protocol::AgreementKey],
+        recipients: &[SealTo],
     ) -> Result<(Self, Epoch), WalletError> {
         let (epoch, content) = keys.begin_epoch(*key, 0, Vec::new(), recipients)?;
         let mut contents = ContentKeys::default();
@@ -117,7 +138,7 @@ impl SpaceFeeds {
                 next = last.sequence + 1;
                 for block in &blocks {
                     let header = BlockHeader::decode(&block.header).map_err(damaged)?;
-                    replica.wait(feed_key, block.sequence, contents.open(&header, &block.sealed)?);
+                    replica.wait(&header, contents.open(&header, &block.sealed)?);
                 }
             }
         }
@@ -125,6 +146,15 @@ impl SpaceFeeds {
             replica.admit(Feed::new(signer.feed_key()), 0);
         }
         Ok(Self { space: space.to_owned(), replica, signer, contents })
+    }
+
+    /// Takes part in feeds that were let in.
+    pub(crate) fn admit(&mut self, admitted: &BTreeMap<FeedKey, FeedState>) {
+        for key in admitted.keys() {
+            if self.replica.feed(key).is_none() {
+                self.replica.admit(Feed::new(*key), 0);
+            }
+        }
     }
 
     /// This device's feed.
@@ -165,13 +195,31 @@ impl SpaceFeeds {
         &mut self,
         store: &Store,
         blocks: &[Block],
-        head: &SignedHead,
+        head: Option<&SignedHead>,
     ) -> Result<Taken, ReplicaError<WalletError>> {
         let known = |feed: &FeedKey, sequence| {
             let header = store.header(feed.as_bytes(), sequence).ok()??;
             Some(BlockHeader::decode(&header).ok()?.hash())
         };
         self.replica.take(blocks, head, known, &self.contents)
+    }
+
+    /// Opens what waited for a content key; nothing is kept yet.
+    pub(crate) fn reopen(&mut self, store: &Store) -> Result<Vec<Ready>, WalletError> {
+        let kept = |feed: &FeedKey, sequence| {
+            let row = store.blocks(feed.as_bytes(), sequence, 1).ok()?.pop()?;
+            let header = BlockHeader::decode(&row.header).ok()?;
+            (header.sequence == sequence).then_some(Block { header, sealed: row.sealed })
+        };
+        self.replica.reopen(kept, &self.contents).map_err(damaged)
+    }
+
+    /// Ends a feed where it was cut, and gives what became void.
+    pub(crate) fn cut(&mut self, store: &Store, cut: Cut) -> Option<Void> {
+        self.replica.cut(cut, |feed, sequence| {
+            let header = store.header(feed.as_bytes(), sequence).ok()??;
+            Some(BlockHeader::decode(&header).ok()?.hash())
+        })
     }
 
     /// Notes how far every feed has come, in the transaction of what was taken.
@@ -204,37 +252,41 @@ pub(crate) fn block_row(block: Block, head: Option<&SignedHead>) -> BlockRow {
     }
 }
 
-/// A run of blocks as it was kept, up to the last one that a signature covers.
-pub(crate) fn run_of(rows: Vec<BlockRow>) -> Result<Option<(Vec<Block>, SignedHead)>, String> {
-    use halo_protocol::Signature;
+/// A run of blocks as it was kept, up to the last one that a signature covers; all of them, without a head, if there is none.
+pub(crate) fn run_of(rows: Vec<BlockRow>) -> Result<(Vec<Block>, Option<SignedHead>), String> {
     let mut blocks = Vec::with_capacity(rows.len());
     let mut head = None;
     for row in rows {
         let header = BlockHeader::decode(&row.header).map_err(|error| error.to_string())?;
         if let Some(signature) = row.signature {
+            let (sequence, hash) = (header.sequence, header.hash());
             let signature = Signature::from_bytes(signature);
-            head = Some((
-                blocks.len() + 1,
-                SignedHead { sequence: header.sequence, hash: header.hash(), signature },
-            ));
+            head = Some((blocks.len() + 1, SignedHead { sequence, hash, signature }));
         }
         blocks.push(Block { header, sealed: row.sealed });
     }
-    Ok(head.map(|(length, head)| {
-        blocks.truncate(length);
-        (blocks, head)
-    }))
+    Ok(match head {
+        Some((length, head)) => {
+            blocks.truncate(length);
+            (blocks, Some(head))
+        }
+        None => (blocks, None),
+    })
 }
 
-/// A feed as it was read, checked block by block.
-pub(crate) fn checked(store: &Store, row: &FeedRow) -> Result<(), String> {
+/// A feed as it was read, checked block by block; `cut` is where it ends, if it was cut.
+pub(crate) fn checked(store: &Store, row: &FeedRow, cut: Option<&Cut>) -> Result<(), String> {
     let key = FeedKey::from_bytes(&row.key).map_err(|error| error.to_string())?;
     let mut feed = Feed::new(key);
     while feed.length() < row.length {
         let rows = store.blocks(&row.key, feed.length(), STEP).map_err(|error| error.to_string())?;
-        let run = run_of(rows)?;
-        let (blocks, head) = run.ok_or_else(|| format!("no signature covers block {}", feed.length()))?;
-        feed.accept(&blocks, &head, |_| None).map_err(|error| error.to_string())?;
+        let (blocks, head) = run_of(rows)?;
+        let vouch = match (head, cut) {
+            (Some(head), _) => Vouch::Head(head),
+            (None, Some(cut)) => Vouch::Cut { length: cut.length, head: cut.head },
+            (None, None) => return Err(format!("no signature covers block {}", feed.length())),
+        };
+        feed.accept_vouched(&blocks, &vouch, |_| None).map_err(|error| error.to_string())?;
     }
     if *feed.head().as_bytes() == row.head {
         Ok(())

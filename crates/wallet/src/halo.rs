@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::query::{Query, evaluate};
 use halo_echo::{Document, DocumentId, Index, Item, ItemKind, NewItem, Pen, SpaceId, item_id};
-use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::Payload;
-use halo_protocol::{AgreementKey, SpaceKey, Timestamp};
+use halo_protocol::{SealTo, SpaceKey, Timestamp};
 use halo_store::{SpaceAppRow, SpaceRow, StoreError, Tx};
 use serde_json::{Map, Value, json};
 
@@ -71,13 +70,11 @@ impl Open {
     }
 
     /// Who reads what is said from now on: the devices of the identity.
-    pub(crate) fn recipients(&self) -> Vec<AgreementKey> {
-        self.state
-            .devices
-            .values()
-            .filter(|device| !device.revoked)
-            .map(|device| device.agreement_key)
-            .collect()
+    pub(crate) fn recipients(&self) -> Vec<SealTo> {
+        let own = self.keys.device_key();
+        let others = self.state.devices.iter().filter(|(key, device)| !device.revoked && **key != own);
+        let others = others.map(|(_, device)| device.seal_to());
+        std::iter::once(SealTo::Hybrid(self.keys.hybrid_key().clone())).chain(others).collect()
     }
 
     /// What tells the other devices of a space.
@@ -97,11 +94,6 @@ impl Open {
             keys: Vec::new(),
             data,
         })
-    }
-
-    /// What the other devices need before they can read a space: its epoch.
-    pub(crate) fn introduction(&self, epoch: &Epoch) -> Payload {
-        Payload { epochs: vec![epoch.encode()], ..Payload::default() }
     }
 
     /// Changes which apps see a space, here and for the other devices.

@@ -1,13 +1,15 @@
 //! The documents of spaces: in memory while they are used, in the store always, and how a change of some becomes one
 //! block and one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::{Document, DocumentId, EchoError, Item, Pen, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::SpaceKey;
+use halo_protocol::credential::Cut;
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Change, Payload};
+use halo_protocol::identity::IdentityState;
 use halo_store::{SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
@@ -48,6 +50,18 @@ impl Open {
     /// Says something in a space: one block with `said` and the changes that `work` makes, in one transaction with
     /// whatever `also` keeps. Without anything to say there is no block.
     pub(crate) fn say<T>(
+        &mut self,
+        space: SpaceId,
+        said: Payload,
+        work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
+        also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<(Vec<DocumentUpdated>, T), WalletError> {
+        self.admit_own_feed(space)?;
+        self.say_admitted(space, said, work, also)
+    }
+
+    /// The same, where this device's feed was let in, or is let in by what is said.
+    pub(crate) fn say_admitted<T>(
         &mut self,
         space: SpaceId,
         said: Payload,
@@ -102,7 +116,7 @@ impl Open {
         if said == Payload::default() {
             return Ok(self.store.write(also)?);
         }
-        let written = self.spaces.feeds(&self.store, &self.keys, space)?.write(said)?;
+        let written = self.feeds(space)?.write(said)?;
         let name = space.to_string();
         let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feed = feeds.get_mut(&space).ok_or(NO_SPACE)?;
@@ -211,6 +225,8 @@ pub(crate) struct Spaces {
     pub(crate) records: BTreeMap<SpaceId, String>,
     pub(crate) documents: BTreeMap<DocumentId, Held>,
     pub(crate) feeds: BTreeMap<SpaceId, SpaceFeeds>,
+    /// Ends of feeds that were carried out.
+    pub(crate) cuts: BTreeSet<Cut>,
     turn: u64,
 }
 
@@ -241,11 +257,21 @@ impl Spaces {
         store: &Store,
         keys: &Keys,
         space: SpaceId,
+        state: &IdentityState,
     ) -> Result<&mut SpaceFeeds, WalletError> {
         if !self.feeds.contains_key(&space) {
             let row = self.rows.get(&space).ok_or(NO_SPACE)?;
             let key = SpaceKey::from_bytes(&row.key).map_err(damaged)?;
-            self.feeds.insert(space, SpaceFeeds::load(store, keys, &key, &row.id)?);
+            let mut feeds = SpaceFeeds::load(store, keys, &key, &row.id)?;
+            if let Some(admitted) = state.feeds.get(&key) {
+                feeds.admit(admitted);
+                for cut in admitted.values().filter_map(|feed| feed.cut).filter(|cut| self.cuts.contains(cut))
+                {
+                    // It was dropped when it was cut.
+                    let _ = feeds.cut(store, cut);
+                }
+            }
+            self.feeds.insert(space, feeds);
         }
         self.feeds.get_mut(&space).ok_or(NO_SPACE)
     }

@@ -8,17 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use halo_echo::replication::{Ready, ReplicaError};
 use halo_echo::{DocumentId, SpaceId};
 use halo_protocol::Verified;
+use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::Epoch;
-use halo_protocol::feed::{Block, FeedError, Payload, SignedHead};
-use halo_store::{StoreError, Tx};
+use halo_protocol::feed::{Block, Branch, FeedError, Fork, ForkProof, Payload, SignedHead};
+use halo_store::{Store, StoreError, Tx};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, clock};
 use crate::error::WalletError;
-use crate::feeds::block_row;
+use crate::feeds::{block_row, run_of};
 use crate::held::{Spaces, keep_documents};
 use crate::open::Open;
 use crate::request::GrantId;
+use crate::shares::Share;
 use crate::view::Event;
 
 /// What came of a run of blocks.
@@ -42,9 +44,9 @@ pub(crate) enum IngestError {
     /// Ask again for what is before it, or later.
     #[error("blocks before these are missing")]
     Missing,
-    /// Its feed says two things at one number. It is in quarantine from now on.
+    /// Its feed says two things at one number. It is in quarantine from now on; with the proof, where there is one.
     #[error("a device said two things in one place")]
-    Forked,
+    Forked(Option<Box<ForkProof>>),
     /// The peer sends what no device of ours said.
     #[error("blocks that are not genuine: {0}")]
     Hostile(String),
@@ -58,6 +60,7 @@ pub(crate) enum IngestError {
 struct Aside {
     credentials: Vec<Verified<Credential>>,
     epochs: Vec<Epoch>,
+    shares: Vec<Share>,
 }
 
 impl Engine {
@@ -66,9 +69,16 @@ impl Engine {
         &mut self,
         space: SpaceId,
         blocks: Vec<Block>,
-        head: &SignedHead,
+        head: Option<&SignedHead>,
     ) -> Result<usize, IngestError> {
         let done = self.unlocked()?.ingest(space, blocks, head)?;
+        let known = done.known;
+        self.tell_ingested(space, done);
+        Ok(known)
+    }
+
+    /// Tells everybody what changed.
+    pub(crate) fn tell_ingested(&mut self, space: SpaceId, done: Ingested) {
         if done.identity {
             self.changed();
         }
@@ -81,7 +91,6 @@ impl Engine {
         if !done.documents.is_empty() {
             self.tell(Event::Documents { space, documents: done.documents });
         }
-        Ok(done.known)
     }
 }
 
@@ -90,35 +99,74 @@ impl Open {
         &mut self,
         space: SpaceId,
         mut blocks: Vec<Block>,
-        head: &SignedHead,
+        head: Option<&SignedHead>,
     ) -> Result<Ingested, IngestError> {
-        let feeds = self.spaces.feeds(&self.store, &self.keys, space)?;
+        let feeds = self.spaces.feeds(&self.store, &self.keys, space, &self.state)?;
         let taken = match feeds.take(&self.store, &blocks, head) {
             Ok(taken) => taken,
-            Err(ReplicaError::Feed(FeedError::Fork(_) | FeedError::Quarantined)) => {
-                let feeds = self.spaces.feeds(&self.store, &self.keys, space)?;
-                self.store.write(|tx| feeds.keep_progress(tx)).map_err(WalletError::from)?;
-                return Err(IngestError::Forked);
-            }
-            Err(
-                ReplicaError::Feed(FeedError::Gap { .. })
-                | ReplicaError::Stranger
-                | ReplicaError::Waiting
-                | ReplicaError::Closed { why: WalletError::NotFound { .. }, .. },
-            ) => return Err(IngestError::Missing),
-            Err(error) => return Err(IngestError::Hostile(error.to_string())),
+            Err(error) => return Err(self.not_taken(space, error, &blocks, head)?),
         };
+        blocks.truncate(taken.taken);
         let fresh = blocks.split_off(taken.known);
-        let kept = self.apply(space, fresh, head, taken.ready);
+        let kept = self.apply(space, fresh, taken.head.as_ref(), taken.ready);
         let (changed, aside) = kept.inspect_err(|_| {
             // What is in memory may have taken a part of it.
             self.spaces.forget(space);
         })?;
         let mut done = Ingested { known: taken.known, documents: changed, ..Ingested::default() };
-        self.learn_aside(aside, &mut done)?;
-        if self.halo()? == space && !done.documents.is_empty() {
-            done.spaces = self.read_records()?;
+        self.learn_aside(space, aside, &mut done)?;
+        Ok(done)
+    }
+
+    /// What is to be done about blocks that were not taken.
+    fn not_taken(
+        &mut self,
+        space: SpaceId,
+        error: ReplicaError<WalletError>,
+        blocks: &[Block],
+        head: Option<&SignedHead>,
+    ) -> Result<IngestError, WalletError> {
+        match error {
+            ReplicaError::Feed(FeedError::Fork(fork)) => {
+                let proof = fork_proof(&self.store, &fork, blocks, head);
+                let feeds = self.spaces.feeds(&self.store, &self.keys, space, &self.state)?;
+                self.store.write(|tx| feeds.keep_progress(tx))?;
+                let what = "a device said two things in one place, and is not heard any more".to_owned();
+                self.record(clock(), AuditEvent::Suspicious { what, client: None }, |_| Ok(()))?;
+                Ok(IngestError::Forked(proof.map(Box::new)))
+            }
+            ReplicaError::Feed(FeedError::Quarantined) => Ok(IngestError::Forked(None)),
+            // It begins again on the branch that its end vouches for.
+            ReplicaError::Anew => {
+                let feed = blocks.first().map(|block| block.header.feed);
+                let feeds = self.spaces.feeds(&self.store, &self.keys, space, &self.state)?;
+                self.store.write(|tx| {
+                    feed.iter().try_for_each(|feed| tx.drop_blocks(feed.as_bytes(), 0))?;
+                    feeds.keep_progress(tx)
+                })?;
+                Ok(IngestError::Missing)
+            }
+            error if error.blames_the_peer() => Ok(IngestError::Hostile(error.to_string())),
+            ReplicaError::Closed { at, why } => {
+                tracing::warn!(at, %why, "a block cannot be read");
+                Ok(IngestError::Missing)
+            }
+            _ => Ok(IngestError::Missing),
         }
+    }
+
+    /// Opens what waited for a content key.
+    pub(crate) fn reopen(&mut self, space: SpaceId) -> Result<Ingested, WalletError> {
+        let feeds = self.spaces.feeds(&self.store, &self.keys, space, &self.state)?;
+        if feeds.replica.closed().is_empty() {
+            return Ok(Ingested::default());
+        }
+        let ready = feeds.reopen(&self.store)?;
+        let (documents, aside) = self.apply(space, Vec::new(), None, ready).inspect_err(|_| {
+            self.spaces.forget(space);
+        })?;
+        let mut done = Ingested { documents, ..Ingested::default() };
+        self.learn_aside(space, aside, &mut done)?;
         Ok(done)
     }
 
@@ -127,14 +175,14 @@ impl Open {
         &mut self,
         space: SpaceId,
         fresh: Vec<Block>,
-        head: &SignedHead,
+        head: Option<&SignedHead>,
         ready: Vec<Ready>,
     ) -> Result<(Vec<DocumentId>, Aside), WalletError> {
         let mut changes: BTreeMap<DocumentId, Vec<u8>> = BTreeMap::new();
         let mut aside = Aside::default();
         let halo = self.halo()?;
         for ready in ready {
-            let Payload { changes: said, credentials, epochs, .. } = ready.payload;
+            let Payload { changes: said, credentials, epochs, shares, .. } = ready.payload;
             for change in said {
                 let Ok(document) = DocumentId::from_bytes(&change.document) else { continue };
                 let before = changes.get(&document).map(Vec::as_slice).unwrap_or_default();
@@ -149,6 +197,8 @@ impl Open {
                     .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
                 aside.credentials.extend(genuine);
                 aside.epochs.extend(epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok()));
+                let ours = shares.iter().filter_map(|bytes| Share::decode(bytes));
+                aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
             }
         }
         let name = space.to_string();
@@ -156,9 +206,9 @@ impl Open {
         let feeds = feeds.get_mut(&space).ok_or(crate::spaces::NO_SPACE)?;
         self.store.write(|tx| {
             for block in fresh {
-                let last = block.header.sequence == head.sequence;
+                let head = head.filter(|head| head.sequence == block.header.sequence);
                 let key = block.header.feed;
-                tx.add_block(key.as_bytes(), &block_row(block, last.then_some(head)))?;
+                tx.add_block(key.as_bytes(), &block_row(block, head))?;
             }
             feeds.keep_progress(tx)?;
             keep_documents(tx, &name, documents, &changes)?;
@@ -196,33 +246,76 @@ impl Open {
         }
     }
 
-    /// Takes in credentials and epochs that are in the store by now.
-    fn learn_aside(&mut self, aside: Aside, done: &mut Ingested) -> Result<(), WalletError> {
+    /// Takes in what was said besides changes, and is in the store by now.
+    fn learn_aside(&mut self, space: SpaceId, aside: Aside, done: &mut Ingested) -> Result<(), WalletError> {
+        let mut opened: BTreeSet<SpaceId> = BTreeSet::new();
         for epoch in &aside.epochs {
             let space = SpaceId::of_key(epoch.space.as_bytes());
-            if let Some(feeds) = self.spaces.feeds.get_mut(&space) {
-                feeds.contents.add(&self.keys, epoch);
+            if let Some(feeds) = self.spaces.feeds.get_mut(&space)
+                && feeds.contents.add(&self.keys, epoch)
+            {
+                opened.insert(space);
             }
         }
-        if aside.credentials.is_empty() {
-            return Ok(());
+        for share in aside.shares {
+            opened.extend(self.take_share(&share)?);
         }
+        if !aside.credentials.is_empty() {
+            self.learn_from_others(aside.credentials, done)?;
+        }
+        if self.halo()? == space && !done.documents.is_empty() {
+            done.spaces.extend(self.read_records()?);
+        }
+        opened.retain(|other| self.spaces.rows.contains_key(other));
+        for other in opened {
+            let reopened = self.reopen(other)?;
+            done.identity |= reopened.identity;
+            done.revoked.extend(reopened.revoked);
+            done.spaces.extend(reopened.spaces);
+            if other == space {
+                done.documents.extend(reopened.documents);
+            } else if !reopened.documents.is_empty() {
+                done.spaces.insert(other);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in credentials that another device said; they are in the store.
+    pub(crate) fn learn_from_others(
+        &mut self,
+        credentials: Vec<Verified<Credential>>,
+        done: &mut Ingested,
+    ) -> Result<(), WalletError> {
         let before: BTreeSet<GrantId> = self.grants.keys().cloned().collect();
-        self.learn(aside.credentials)?;
+        self.learn(credentials)?;
         done.identity = true;
-        done.revoked = before.into_iter().filter(|id| !self.grants.contains_key(id)).collect();
+        done.revoked.extend(before.into_iter().filter(|id| !self.grants.contains_key(id)));
         Ok(())
     }
 }
 
+/// Both branches of a feed that splits: what was kept, and what came.
+fn fork_proof(store: &Store, fork: &Fork, blocks: &[Block], head: Option<&SignedHead>) -> Option<ForkProof> {
+    const MOST: usize = 2_000;
+    let theirs = blocks.iter().map(|block| block.header).skip_while(|header| header.sequence < fork.at);
+    let theirs = Branch::new(theirs.collect(), *head?);
+    let feed = blocks.first()?.header.feed;
+    let (ours, head) = run_of(store.blocks(feed.as_bytes(), fork.at, MOST).ok()?).ok()?;
+    let ours = Branch::new(ours.iter().map(|block| block.header).collect(), head?);
+    ForkProof::new(ours, theirs).ok()
+}
+
 impl Aside {
     fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        let now = clock();
         for credential in &self.credentials {
-            tx.add_credential(credential)?;
+            tx.learn_credential(credential, now)?;
         }
         self.epochs.iter().try_for_each(|epoch| {
             let space = SpaceId::of_key(epoch.space.as_bytes()).to_string();
             tx.add_epoch(&space, epoch.id().as_bytes(), epoch.number, &epoch.encode())
-        })
+        })?;
+        self.shares.iter().try_for_each(|share| share.keep(tx))
     }
 }

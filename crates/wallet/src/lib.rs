@@ -30,6 +30,7 @@ mod held;
 mod ingest;
 mod lifecycle;
 mod link;
+mod membership;
 mod open;
 mod paths;
 mod phrase;
@@ -39,6 +40,7 @@ mod random;
 mod request;
 #[cfg(target_os = "linux")]
 mod session_watch;
+mod shares;
 mod spaces;
 mod startup;
 mod tokens;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use halo_keystore::{Keys, Keystore, Phrase, StoreMark};
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
-use halo_protocol::credential::{Assertion, Credential, DeviceProfile, Draft, MOST_PARENTS};
+use halo_protocol::credential::{Assertion, Credential, CredentialId, DeviceProfile};
 use halo_protocol::feed::Payload;
 use halo_protocol::identity::IdentityState;
 use halo_protocol::{Did, IdentityKey, Sign, Timestamp, Verified};
@@ -175,6 +175,7 @@ impl Open {
             credentials,
             head,
         };
+        open.judge()?;
         open.read_grants()?;
         let older = open.is_older_than(keystore.mark(&open.keys)?)?;
         match (older, accept_older) {
@@ -187,6 +188,8 @@ impl Open {
         }
         open.check_log()?;
         open.begin_halo()?;
+        open.introduce_itself()?;
+        open.follow_feeds()?;
         open.read_records()?;
         Ok(open)
     }
@@ -282,8 +285,22 @@ impl Open {
                 self.credentials.push(credential);
             }
         }
-        self.state = IdentityState::from_credentials(&self.identity_key, &self.credentials);
+        self.judge()?;
+        self.follow_feeds()?;
         self.read_grants()
+    }
+
+    /// Works out what the credentials say.
+    fn judge(&mut self) -> Result<(), WalletError> {
+        let seen: BTreeMap<[u8; 32], Timestamp> = self.store.credentials_seen()?.into_iter().collect();
+        let first_seen = |id: &CredentialId| seen.get(id.as_bytes()).copied();
+        self.state = IdentityState::judge(&self.identity_key, &self.credentials, first_seen);
+        Ok(())
+    }
+
+    /// Every credential of the identity.
+    pub(crate) fn credentials(&self) -> &[Verified<Credential>] {
+        &self.credentials
     }
 
     /// Signs an assertion about `subject` as this device, keeps and applies it.
@@ -308,15 +325,7 @@ impl Open {
         work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
         change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, WalletError> {
-        let draft = Draft {
-            issuer: *self.keys.device_key().as_bytes(),
-            subject,
-            issued: now,
-            expires: None,
-            parents: self.state.heads.iter().take(MOST_PARENTS).copied().collect(),
-            assertion,
-        };
-        let credential = draft.sign(&*self.keys.device())?;
+        let credential = self.sign(now, subject, assertion, &[])?;
         let said = Payload { credentials: vec![credential.bytes().to_vec()], ..Payload::default() };
         let done = self.record_with(now, event, said, work, |tx| {
             tx.add_credential(&credential)?;

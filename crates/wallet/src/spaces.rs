@@ -8,6 +8,7 @@
 
 use halo_echo::query::{Query, evaluate};
 use halo_echo::{Document, DocumentId, EchoError, Heads, Index, NewItem, SpaceId};
+use halo_protocol::feed::Payload;
 use halo_store::{SpaceAppRow, SpaceRow};
 
 use crate::collection::{By, checked_name};
@@ -270,19 +271,27 @@ impl Open {
         let seen = app.map(|(app, default)| SpaceAppRow { app, space: row.id.clone(), made: true, default });
         let fresh = FreshSpace::new(self, &row, &signer.space_key(), &directory)?;
         let record = self.record_of(&row, seen.as_slice())?;
-        let (halo, said) = (self.halo()?, self.introduction(&fresh.epoch));
+        let admission = self.admission_of_own_feed(&signer.space_key())?;
+        let halo = self.halo()?;
+        let said = Payload {
+            credentials: vec![admission.bytes().to_vec()],
+            epochs: vec![fresh.epoch.encode()],
+            ..Payload::default()
+        };
         self.say(
             halo,
             said,
             |open, batch| open.add_to(batch, halo, std::slice::from_ref(&record)),
             |tx| {
                 fresh.keep(tx, &row)?;
+                tx.add_credential(&admission)?;
                 seen.iter().try_for_each(|seen| tx.put_space_app(seen))
             },
         )?;
         self.spaces.begun(id, row.clone(), fresh);
         self.spaces.records.insert(id, record.id);
         self.spaces.apps.extend(seen);
+        self.learn(vec![admission])?;
         self.view(&row, default)
     }
 

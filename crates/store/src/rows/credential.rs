@@ -1,9 +1,10 @@
 //! Credentials: signed bytes, never re-encoded.
 
-use halo_protocol::Verified;
 use halo_protocol::credential::Credential;
+use halo_protocol::{Timestamp, Verified};
 use rusqlite::params;
 
+use super::{millis, timestamp};
 use crate::error::StoreError;
 use crate::store::{Store, Tx};
 
@@ -19,7 +20,40 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Ids of the credentials that other devices said, and when they were first seen here.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn credentials_seen(&self) -> Result<Vec<([u8; 32], Timestamp)>, StoreError> {
+        let mut query = self.connection().prepare_cached("SELECT id, seen FROM credential_seen")?;
+        let mut rows = query.query([])?;
+        let mut seen = Vec::new();
+        while let Some(row) = rows.next()? {
+            seen.push((row.get(0)?, timestamp(row.get(1)?)?));
+        }
+        Ok(seen)
+    }
+}
+
 impl Tx<'_> {
+    /// Keeps a credential that another device said, and when that was; when it was first seen stays.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn learn_credential(
+        &mut self,
+        credential: &Verified<Credential>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.add_credential(credential)? {
+            self.connection()
+                .prepare_cached("INSERT INTO credential_seen (id, seen) VALUES (?1, ?2)")?
+                .execute(params![credential.id().as_bytes(), millis(now)])?;
+        }
+        Ok(())
+    }
+
     /// Keeps a credential; `false` if it was there already.
     ///
     /// # Errors

@@ -165,6 +165,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Drops the blocks of a feed from a number on.
+    ///
+    /// # Errors
+    /// [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn drop_blocks(&mut self, feed: &[u8; 32], from: u64) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached("DELETE FROM block WHERE feed = ?1 AND sequence >= ?2")?
+            .execute(params![feed, number(from)])?;
+        Ok(())
+    }
+
     /// Adds a block to a feed.
     ///
     /// # Errors

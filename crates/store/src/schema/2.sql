@@ -11,6 +11,12 @@ CREATE TABLE space (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX space_halo ON space (halo) WHERE halo = 1;
 
+-- When a credential that another device said was first seen here. Those that are not here were never in doubt.
+CREATE TABLE credential_seen (
+    id   BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 32),
+    seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Which apps see a space. By the app and not by its grant: who comes back after being revoked finds their data.
 CREATE TABLE space_app (
     app     TEXT NOT NULL,

@@ -1,0 +1,110 @@
+//! Secrets that one device gives to another of the same identity, each sealed to it: content keys of epochs that began
+//! before it was let in, and the seeds of the private aliases.
+//!
+//! In a block a share is one byte (1: a content key; 2: seeds) and what the keystore sealed. Every device sees all of them and opens its
+//! own.
+
+use halo_echo::SpaceId;
+use halo_protocol::SealTo;
+use halo_protocol::epoch::EpochShare;
+use halo_store::{StoreError, Tx};
+
+use crate::error::WalletError;
+use crate::open::{Open, slot};
+
+const CONTENT: u8 = 1;
+const SEEDS: u8 = 2;
+
+/// Something for one device.
+#[derive(Debug, Clone)]
+pub(crate) enum Share {
+    /// The content key of an epoch of a space.
+    Content(SpaceId, EpochShare),
+    /// The seeds of the private aliases.
+    Seeds(Vec<u8>),
+}
+
+impl Share {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Content(space, share) => {
+                [vec![CONTENT], space.to_string().into_bytes(), vec![0], share.encode()].concat()
+            }
+            Self::Seeds(sealed) => [&[SEEDS], sealed.as_slice()].concat(),
+        }
+    }
+
+    /// Reads one; what cannot be read is for nobody.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        match bytes.split_first()? {
+            (&CONTENT, rest) => {
+                let end = rest.iter().position(|byte| *byte == 0)?;
+                let (space, share) = rest.split_at_checked(end)?;
+                let space = std::str::from_utf8(space).ok()?.parse().ok()?;
+                Some(Self::Content(space, EpochShare::decode(share.get(1..)?).ok()?))
+            }
+            (&SEEDS, sealed) => Some(Self::Seeds(sealed.to_vec())),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Content(space, share) => {
+                tx.add_epoch_share(&space.to_string(), share.epoch.as_bytes(), &share.encode())
+            }
+            // Kept once they are open, sealed by this device's own key.
+            Self::Seeds(_) => Ok(()),
+        }
+    }
+}
+
+impl Open {
+    /// Everything that a device which comes later needs to read what there is.
+    pub(crate) fn shares_for(&mut self, to: &SealTo) -> Result<Vec<Share>, WalletError> {
+        let mut shares = vec![Share::Seeds(self.keys.share_alias_seed(to)?)];
+        let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
+        for id in ids {
+            let keys = self.keys.clone();
+            let content = self.feeds(id)?.contents.shares(&keys, to)?;
+            shares.extend(content.into_iter().map(|share| Share::Content(id, share)));
+        }
+        Ok(shares)
+    }
+
+    /// Whether a share is for this device, as far as can be told without opening it.
+    pub(crate) fn is_for_us(&self, share: &Share) -> bool {
+        match share {
+            Share::Content(_, share) => {
+                let hybrid = SealTo::Hybrid(self.keys.hybrid_key().clone()).name();
+                let agreement = SealTo::Agreement(self.keys.agreement_key()).name();
+                [hybrid, agreement].contains(&share.key.recipient)
+            }
+            Share::Seeds(_) => true,
+        }
+    }
+
+    /// Opens a share if it is for this device. Gives the space that it opens more of.
+    pub(crate) fn take_share(&mut self, share: &Share) -> Result<Option<SpaceId>, WalletError> {
+        match share {
+            Share::Content(space, share) => {
+                let keys = self.keys.clone();
+                let Some(feeds) = self.spaces.feeds.get_mut(space) else {
+                    // Read from the store once the space is looked at.
+                    return Ok(None);
+                };
+                Ok(feeds.contents.add_share(&keys, share, 0).then_some(*space))
+            }
+            Share::Seeds(sealed) => {
+                let Some(keys) = std::sync::Arc::get_mut(&mut self.keys) else {
+                    return Err(WalletError::Busy);
+                };
+                if keys.take_alias_seed(sealed).is_ok() {
+                    let kept = keys.seal_alias_seeds()?;
+                    self.store.write(|tx| tx.put_sealed(slot::ALIAS_SEED, &kept))?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}
