@@ -237,6 +237,8 @@ impl Engine {
         let effects = self.approvals.lock();
         self.apply(effects);
         self.dirty = true;
+        // Whoever hears of it finds it in the snapshot.
+        self.publish();
         self.tell(Event::Locked);
     }
 
