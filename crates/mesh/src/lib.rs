@@ -50,7 +50,8 @@ mod tls;
 
 pub use config::{Direct, Lan, MeshConfig};
 pub use connection::{
-    CloseReason, Connection, ConnectionEvent, ConnectionId, ConnectionSender, PathKind, Stats, pair,
+    CloseReason, Connection, ConnectionEvent, ConnectionId, ConnectionReceiver, ConnectionSender, PathKind,
+    Stats, pair,
 };
 pub use error::MeshError;
 pub use meeting::{Handshaker, Meeting, MeetingId, Side};

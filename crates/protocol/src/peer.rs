@@ -218,47 +218,39 @@ impl PeerHello {
         Ok(VerifiedPeer { device_key: key, standing })
     }
 
-    /// Follows the chain up to a device that we know and that can let in others, or to the identity; gives the agreement key that
-    /// its first link names.
+    /// Looks who let it in: the identity, or a device that we know and that can let in others. Gives the agreement key that this link
+    /// names.
     fn introduce(&self, expect: &PeerExpect<'_>) -> Result<AgreementKey, PeerError> {
         let broken = |what| PeerError::Chain { what };
         let state = expect.state;
-        let mut speaker = self.device_key;
-        let mut agreement = None;
-        for link in &self.chain {
-            let link = Credential::decode(link)
-                .and_then(Credential::verify)
-                .map_err(|_| broken("a link is not a credential"))?;
-            let said = link.said();
-            let Assertion::AuthorizedDevice { identity_key, device_key, agreement_key } = &said.assertion
-            else {
-                return Err(broken("a link authorises nobody"));
-            };
-            if *identity_key != state.identity_key
-                || *device_key != speaker
-                || said.subject != *speaker.as_bytes()
-            {
-                return Err(broken("a link does not authorise this device for this identity"));
-            }
-            // What we judged and did not take stays refused.
-            if state.rejected.iter().any(|(id, _)| *id == link.id()) {
-                return Err(broken("a link was refused"));
-            }
-            let key = *agreement.get_or_insert(*agreement_key);
-            if said.issuer == *state.identity_key.as_bytes() {
-                return Ok(key);
-            }
-            speaker = DeviceKey::from_bytes(&said.issuer).map_err(|_| broken("an issuer is none"))?;
-            match state.devices.get(&speaker) {
-                Some(device) if device.revoked => return Err(PeerError::Revoked),
-                Some(device) if device.is_on_probation(expect.now) => {
-                    return Err(broken("a device on probation lets in nobody"));
-                }
-                Some(_) => return Ok(key),
-                // Somebody new let in somebody newer: by our clock that was at once.
-                None => return Err(broken("nobody that we know let it in")),
-            }
+        let link = self.chain.first().ok_or_else(|| broken("it does not lead to the identity"))?;
+        let link = Credential::decode(link)
+            .and_then(Credential::verify)
+            .map_err(|_| broken("a link is not a credential"))?;
+        let said = link.said();
+        let Assertion::AuthorizedDevice { identity_key, device_key, agreement_key } = &said.assertion else {
+            return Err(broken("a link authorises nobody"));
+        };
+        let about_this = *device_key == self.device_key && said.subject == *self.device_key.as_bytes();
+        if *identity_key != state.identity_key || !about_this {
+            return Err(broken("a link does not authorise this device for this identity"));
         }
-        Err(broken("it does not lead to the identity"))
+        // What we judged and did not take stays refused.
+        if state.rejected.iter().any(|(id, _)| *id == link.id()) {
+            return Err(broken("a link was refused"));
+        }
+        if said.issuer == *state.identity_key.as_bytes() {
+            return Ok(*agreement_key);
+        }
+        let issuer = DeviceKey::from_bytes(&said.issuer).map_err(|_| broken("an issuer is none"))?;
+        match state.devices.get(&issuer) {
+            Some(device) if device.revoked => Err(PeerError::Revoked),
+            Some(device) if device.is_on_probation(expect.now) => {
+                Err(broken("a device on probation lets in nobody"))
+            }
+            Some(_) => Ok(*agreement_key),
+            // Somebody new let in somebody newer: by our clock that was at once.
+            None => Err(broken("nobody that we know let it in")),
+        }
     }
 }

@@ -5,19 +5,20 @@
 //! it and comes back as a job. After each job that changed something a new snapshot is published; readers
 //! never wait for this thread.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use halo_keystore::Keystore;
-use halo_protocol::Timestamp;
+use halo_protocol::{DeviceKey, Timestamp};
 use halo_store::ProfileDir;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::approvals::{Approvals, Effect};
 use crate::config::WalletConfig;
 use crate::error::WalletError;
+use crate::link::Peers;
 use crate::open::Open;
 use crate::request::{Outcome, RequestId};
 use crate::view::{Event, KeychainView, RootPlace, Settings, Snapshot, State, Trouble};
@@ -79,6 +80,10 @@ pub(crate) struct Engine {
     pub(crate) next_suspicion: Timestamp,
     pub(crate) last_touch: Timestamp,
     pub(crate) closing: bool,
+    /// Devices that this one is connected to.
+    pub(crate) peers: Peers,
+    /// When others were last heard of.
+    pub(crate) seen: BTreeMap<DeviceKey, Timestamp>,
     dirty: bool,
     snapshots: watch::Sender<Arc<Snapshot>>,
     events: broadcast::Sender<Event>,
@@ -126,6 +131,8 @@ impl Engine {
             next_suspicion: Timestamp::from_millis(0),
             last_touch: clock(),
             closing: false,
+            peers: Peers::default(),
+            seen: BTreeMap::new(),
             dirty: false,
             snapshots: watch::Sender::new(Arc::new(Snapshot::empty())),
             events: events.clone(),
@@ -162,6 +169,7 @@ impl Engine {
             if let Some(job) = job {
                 job(&mut self);
             }
+            self.spread();
             self.publish();
         }
         self.lock(LockReason::Closing);
@@ -171,7 +179,7 @@ impl Engine {
     /// How long nothing happens by itself.
     fn nap(&self) -> Duration {
         let now = clock();
-        [self.approvals.deadline(), self.auto_lock_at()]
+        [self.approvals.deadline(), self.auto_lock_at(), self.peers_deadline()]
             .into_iter()
             .flatten()
             .map(|at| Duration::from_millis(at.as_millis().saturating_sub(now.as_millis())))
@@ -194,6 +202,7 @@ impl Engine {
             }
         }
         self.apply(effects);
+        self.tick_peers();
         if self.auto_lock_at().is_some_and(|at| at <= now) {
             self.lock(LockReason::Idle);
         }

@@ -126,6 +126,7 @@ impl Open {
             also(tx)
         })?;
         feed.said(written);
+        self.spaces.grown.insert(space);
         self.spaces.evict();
         Ok(done)
     }
@@ -227,6 +228,8 @@ pub(crate) struct Spaces {
     pub(crate) feeds: BTreeMap<SpaceId, SpaceFeeds>,
     /// Ends of feeds that were carried out.
     pub(crate) cuts: BTreeSet<Cut>,
+    /// Spaces in which there are blocks that other devices have not been told of.
+    pub(crate) grown: BTreeSet<SpaceId>,
     turn: u64,
 }
 
@@ -281,6 +284,7 @@ impl Spaces {
         fresh.feeds.said(fresh.written);
         self.feeds.insert(id, fresh.feeds);
         self.rows.insert(id, row);
+        self.grown.insert(id);
     }
 
     /// A document of a space, in memory.

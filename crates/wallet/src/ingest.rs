@@ -214,6 +214,7 @@ impl Open {
             keep_documents(tx, &name, documents, &changes)?;
             aside.keep(tx)
         })?;
+        self.spaces.grown.insert(space);
         self.spaces.evict();
         Ok((changes.into_keys().collect(), aside))
     }

@@ -21,12 +21,12 @@ mod config;
 mod doctor;
 mod engine;
 mod error;
+#[expect(dead_code, reason = "the way to other devices comes next")]
 mod feeds;
 mod grant;
 mod halo;
 mod handle;
 mod held;
-#[expect(dead_code, reason = "what other devices say comes next")]
 mod ingest;
 mod lifecycle;
 mod link;
@@ -40,6 +40,7 @@ mod random;
 mod request;
 #[cfg(target_os = "linux")]
 mod session_watch;
+#[expect(dead_code, reason = "the way to other devices comes next")]
 mod shares;
 mod spaces;
 mod startup;

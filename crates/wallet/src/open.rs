@@ -56,6 +56,8 @@ pub(crate) struct Open {
     pub(crate) phrase: PhraseState,
     pub(crate) audit_broken_at: Option<u64>,
     pub(crate) spaces: Spaces,
+    /// There are credentials that other devices have not been told of.
+    pub(crate) learnt: bool,
     credentials: Vec<Verified<Credential>>,
     head: ChainHead,
 }
@@ -173,6 +175,7 @@ impl Open {
             identity_key,
             phrase,
             credentials,
+            learnt: false,
             head,
         };
         open.judge()?;
@@ -283,6 +286,7 @@ impl Open {
         for credential in credentials {
             if self.credentials.iter().all(|known| known.id() != credential.id()) {
                 self.credentials.push(credential);
+                self.learnt = true;
             }
         }
         self.judge()?;

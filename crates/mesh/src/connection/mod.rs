@@ -185,6 +185,12 @@ impl ConnectionSender {
         self.hash
     }
 
+    /// See [`Connection::initiator`].
+    #[must_use]
+    pub fn initiator(&self) -> bool {
+        self.role == Role::Initiator
+    }
+
     /// Says something on a stream: at most 1 MiB. Streams need no opening, and carry their priority; the last number of
     /// the control streams (`0x3fff`) is the mesh's own.
     ///

@@ -1,0 +1,437 @@
+//! The devices that this one is connected to, on the engine's side: what they say goes in, what they are to hear goes
+//! out, and who is not to be spoken with is dropped.
+//!
+//! First credentials, until each knows all that the other knows of who is who; then the spaces. What waits for a slow
+//! peer is bounded: beyond that it is dropped, and both begin anew with what they have once the peer has caught up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use halo_echo::SpaceId;
+use halo_echo::replication::{
+    Acquaint, Effect, Input, Introduction, IntroductionEffect, IntroductionInput, Link, Message,
+};
+use halo_mesh::{ConnectionSender, PathKind};
+use halo_protocol::feed::ForkProof;
+use halo_protocol::{DeviceKey, Timestamp};
+use tokio::sync::mpsc;
+
+use super::here::{Here, Known};
+use super::wire::{Say, SpaceTag};
+use crate::engine::{Engine, clock};
+use crate::error::WalletError;
+use crate::ingest::{IngestError, Ingested};
+use crate::open::Open;
+use crate::view::Event;
+
+/// Bytes that may wait for one peer.
+const MOST_WAITING: usize = 16 * 1024 * 1024;
+/// Messages that may wait for one peer.
+pub(crate) const MOST_MESSAGES: usize = 1_024;
+
+/// Names a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PeerId(pub(crate) u64);
+
+/// Where what a peer is to hear waits.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    queue: mpsc::Sender<Say>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The other end of an [`Outbox`].
+pub(crate) struct Outgoing {
+    queue: mpsc::Receiver<Say>,
+    bytes: Arc<AtomicUsize>,
+}
+
+/// A queue for one peer.
+pub(crate) fn outbox() -> (Outbox, Outgoing) {
+    let (sender, receiver) = mpsc::channel(MOST_MESSAGES);
+    let bytes = Arc::new(AtomicUsize::new(0));
+    (Outbox { queue: sender, bytes: bytes.clone() }, Outgoing { queue: receiver, bytes })
+}
+
+impl Outbox {
+    /// `false` if there is no room.
+    fn put(&self, say: Say) -> bool {
+        let size = weight(&say);
+        if self.bytes.load(Ordering::Relaxed) > MOST_WAITING || self.queue.try_send(say).is_err() {
+            return false;
+        }
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Outgoing {
+    /// The next message; `None` once the engine has dropped the peer.
+    pub(crate) async fn next(&mut self) -> Option<Say> {
+        let say = self.queue.recv().await?;
+        self.bytes.fetch_sub(weight(&say), Ordering::Relaxed);
+        Some(say)
+    }
+
+    /// Nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+}
+
+fn weight(say: &Say) -> usize {
+    match say {
+        Say::Space(_, Message::Blocks { blocks, .. }) => blocks.iter().map(|block| block.sealed.len()).sum(),
+        Say::Space(_, Message::SnapshotChunk { bytes, .. }) => bytes.len(),
+        Say::Acquaint(Acquaint::Credentials(all)) => all.iter().map(Vec::len).sum(),
+        _ => 64,
+    }
+}
+
+/// A device at the other end of a connection.
+pub(crate) struct Peer {
+    pub(crate) device: DeviceKey,
+    outbox: Outbox,
+    introduction: Introduction,
+    pub(crate) links: BTreeMap<SpaceId, Link>,
+    /// Something was dropped, since it did not fit.
+    behind: bool,
+    /// Spaces are spoken of.
+    speaks: bool,
+    /// How bytes go, and since when.
+    pub(crate) path: Option<PathKind>,
+    pub(crate) since: Timestamp,
+    /// Counts them.
+    pub(crate) sender: Option<ConnectionSender>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Peers {
+    pub(crate) all: BTreeMap<PeerId, Peer>,
+    next: u64,
+}
+
+/// Why a peer is dropped.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unwanted(String);
+
+impl Peer {
+    fn say(&mut self, say: Say) {
+        if !self.outbox.put(say) {
+            self.behind = true;
+        }
+    }
+}
+
+impl Engine {
+    /// A device proved who it is.
+    pub(crate) fn peer_arrived(&mut self, device: DeviceKey, outbox: Outbox) -> PeerId {
+        self.peers.next += 1;
+        let id = PeerId(self.peers.next);
+        let peer = Peer {
+            device,
+            outbox,
+            introduction: Introduction::default(),
+            links: BTreeMap::new(),
+            behind: false,
+            speaks: false,
+            path: None,
+            since: clock(),
+            sender: None,
+        };
+        self.peers.all.insert(id, peer);
+        self.seen.insert(device, clock());
+        self.introduce(id, IntroductionInput::Opened);
+        self.devices_changed();
+        id
+    }
+
+    /// A connection has ended.
+    pub(crate) fn peer_gone(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.all.remove(&id) {
+            self.seen.insert(peer.device, clock());
+            self.devices_changed();
+        }
+    }
+
+    /// Everything that waited for a peer was sent.
+    pub(crate) fn peer_caught_up(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.all.get_mut(&id).filter(|peer| peer.behind) else { return };
+        peer.behind = false;
+        self.introduce(id, IntroductionInput::Opened);
+        self.each_link(id, &Input::Opened);
+    }
+
+    /// A peer said something.
+    pub(crate) fn peer_said(&mut self, id: PeerId, say: Say) {
+        match say {
+            Say::Acquaint(said) => self.introduce(id, IntroductionInput::Message(said)),
+            Say::Space(tag, message) => {
+                let Some(peer) = self.peers.all.get(&id) else { return };
+                let Some(open) = &self.open else { return };
+                // A space that is not here, or not any more; or one that is spoken of too early: it is said again.
+                let space = open.spaces.rows.iter().find(|(_, row)| SpaceTag::of(&row.key) == tag);
+                let Some(space) = space.map(|(id, _)| *id).filter(|_| peer.speaks) else { return };
+                self.link(id, space, Input::Message(message));
+            }
+        }
+    }
+
+    fn drop_peer(&mut self, id: PeerId, why: impl std::fmt::Display) {
+        tracing::warn!(%why, "a peer was dropped");
+        self.peer_gone(id);
+    }
+
+    /// Lets the exchange of credentials with a peer go on.
+    fn introduce(&mut self, id: PeerId, input: IntroductionInput) {
+        let Some(open) = &mut self.open else { return };
+        let Some(peer) = self.peers.all.get_mut(&id) else { return };
+        let effects = match peer.introduction.handle(input, &Known(open.credentials()), clock()) {
+            Ok(effects) => effects,
+            Err(error) => return self.drop_peer(id, error),
+        };
+        let mut learnt = Vec::new();
+        for effect in effects {
+            match effect {
+                IntroductionEffect::Send(said) => peer.say(Say::Acquaint(said)),
+                IntroductionEffect::Learn(credentials) => learnt.extend(credentials),
+            }
+        }
+        if !learnt.is_empty()
+            && let Err(error) = self.learn_introduced(learnt)
+        {
+            return self.drop_peer(id, error);
+        }
+        self.speak(id);
+    }
+
+    fn learn_introduced(
+        &mut self,
+        learnt: Vec<halo_protocol::Verified<halo_protocol::credential::Credential>>,
+    ) -> Result<(), WalletError> {
+        let now = clock();
+        let open = self.unlocked()?;
+        open.store.write(|tx| learnt.iter().try_for_each(|one| tx.learn_credential(one, now)))?;
+        let mut done = Ingested::default();
+        open.learn_from_others(learnt, &mut done)?;
+        open.endorse()?;
+        let halo = open.halo()?;
+        self.tell_ingested(halo, done);
+        self.devices_changed();
+        Ok(())
+    }
+
+    /// Once both know who is who, and the peer is one of us, spaces are spoken of.
+    fn speak(&mut self, id: PeerId) {
+        let Some(open) = &self.open else { return };
+        let Some(peer) = self.peers.all.get_mut(&id) else { return };
+        if peer.speaks || !peer.introduction.is_settled(&Known(open.credentials())) {
+            return;
+        }
+        match open.state.devices.get(&peer.device) {
+            Some(device) if !device.revoked => {}
+            _ => return self.drop_peer(id, "what it says of itself does not hold"),
+        }
+        peer.speaks = true;
+        self.links_to(id);
+    }
+
+    /// Begins links for spaces that have none, and ends those of spaces that have gone.
+    fn links_to(&mut self, id: PeerId) {
+        let Some(open) = &self.open else { return };
+        let Some(peer) = self.peers.all.get_mut(&id).filter(|peer| peer.speaks) else { return };
+        let spaces: Vec<SpaceId> = open.spaces.rows.keys().copied().collect();
+        peer.links.retain(|space, _| spaces.contains(space));
+        let fresh: Vec<SpaceId> =
+            spaces.into_iter().filter(|space| !peer.links.contains_key(space)).collect();
+        for space in fresh {
+            if let Some(peer) = self.peers.all.get_mut(&id) {
+                peer.links.insert(space, Link::default());
+            }
+            self.link(id, space, Input::Opened);
+        }
+    }
+
+    fn each_link(&mut self, id: PeerId, input: &Input) {
+        let Some(peer) = self.peers.all.get(&id) else { return };
+        let spaces: Vec<SpaceId> = peer.links.keys().copied().collect();
+        for space in spaces {
+            self.link(id, space, input.clone());
+        }
+    }
+
+    /// Lets one link go on.
+    fn link(&mut self, id: PeerId, space: SpaceId, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let effects = match self.step(id, space, input) {
+                Ok(effects) => effects,
+                Err(why) => return self.drop_peer(id, why),
+            };
+            for effect in effects {
+                match self.effect(id, space, effect) {
+                    Ok(next) => inputs.extend(next),
+                    Err(why) => return self.drop_peer(id, why),
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, id: PeerId, space: SpaceId, input: Input) -> Result<Vec<Effect>, Unwanted> {
+        let unwanted = |error: &dyn std::fmt::Display| Unwanted(error.to_string());
+        let Some(open) = &mut self.open else { return Ok(Vec::new()) };
+        let Some(link) = self.peers.all.get_mut(&id).and_then(|peer| peer.links.get_mut(&space)) else {
+            return Ok(Vec::new());
+        };
+        open.feeds(space).map_err(|error| unwanted(&error))?;
+        let Some(here) = open.here(space) else { return Ok(Vec::new()) };
+        link.handle(input, &here, clock()).map_err(|error| unwanted(&error))
+    }
+
+    /// Does what a link wants; gives what to tell it then.
+    fn effect(&mut self, id: PeerId, space: SpaceId, effect: Effect) -> Result<Option<Input>, Unwanted> {
+        match effect {
+            Effect::Send(message) => {
+                let Some(open) = &self.open else { return Ok(None) };
+                let Some(row) = open.spaces.rows.get(&space) else { return Ok(None) };
+                let say = Say::Space(SpaceTag::of(&row.key), message);
+                if let Some(peer) = self.peers.all.get_mut(&id) {
+                    peer.say(say);
+                }
+                Ok(None)
+            }
+            Effect::Take { blocks, head } => match self.ingest(space, blocks, head.as_ref()) {
+                Ok(_) => Ok(Some(Input::Grown)),
+                Err(IngestError::Missing) => Ok(Some(Input::Missed)),
+                Err(IngestError::Forked(proof)) => {
+                    if let Some(proof) = proof {
+                        self.tell_fork(space, &proof);
+                    }
+                    Ok(None)
+                }
+                Err(IngestError::Hostile(what)) => Err(Unwanted(what)),
+                Err(IngestError::Here(error)) => {
+                    tracing::warn!(%error, "what another device said was not taken in");
+                    Ok(None)
+                }
+            },
+            Effect::Quarantine(proof) => {
+                match self.unlocked().and_then(|open| open.quarantine(space, &proof)) {
+                    Ok(true) => self.tell_fork(space, &proof),
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!(%error, "a feed that splits was not put into quarantine"),
+                }
+                Ok(None)
+            }
+            // Nobody here drops blocks yet, so nobody of our version offers these.
+            Effect::Offered(_) | Effect::Keep { .. } => Ok(None),
+        }
+    }
+
+    fn tell_fork(&mut self, space: SpaceId, proof: &ForkProof) {
+        let ids: Vec<PeerId> = self.peers.all.keys().copied().collect();
+        for id in ids {
+            self.link(id, space, Input::Forked(Box::new(proof.clone())));
+        }
+    }
+
+    /// Tells every peer what is new here.
+    pub(crate) fn spread(&mut self) {
+        let Some(open) = &mut self.open else {
+            self.peers.all.clear();
+            return;
+        };
+        let grown = std::mem::take(&mut open.spaces.grown);
+        let learnt = std::mem::take(&mut open.learnt);
+        if grown.is_empty() && !learnt {
+            return;
+        }
+        let ids: Vec<PeerId> = self.peers.all.keys().copied().collect();
+        if learnt {
+            self.drop_revoked();
+            self.changed();
+        }
+        for id in ids {
+            if learnt {
+                self.introduce(id, IntroductionInput::Grown);
+                // Feeds may have been let in.
+                self.each_link(id, &Input::Grown);
+            }
+            self.links_to(id);
+            for space in &grown {
+                self.link(id, *space, Input::Grown);
+            }
+        }
+    }
+
+    /// Ends the connections of devices that are none of ours any more.
+    fn drop_revoked(&mut self) {
+        let Some(open) = &self.open else { return };
+        let devices = &open.state.devices;
+        let gone =
+            self.peers.all.iter().filter(|(_, peer)| {
+                peer.speaks && devices.get(&peer.device).is_none_or(|device| device.revoked)
+            });
+        let gone: Vec<PeerId> = gone.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.peer_gone(id);
+        }
+    }
+
+    /// When a peer is to be spoken to again if it says nothing.
+    pub(crate) fn peers_deadline(&self) -> Option<Timestamp> {
+        let of = |peer: &Peer| {
+            peer.links.values().filter_map(Link::deadline).chain(peer.introduction.deadline()).min()
+        };
+        self.peers.all.values().filter_map(of).min()
+    }
+
+    /// Speaks again to peers that said nothing for too long.
+    pub(crate) fn tick_peers(&mut self) {
+        let now = clock();
+        let is_due = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline <= now);
+        let mut links: Vec<(PeerId, SpaceId)> = Vec::new();
+        let mut introductions: BTreeSet<PeerId> = BTreeSet::new();
+        for (id, peer) in &self.peers.all {
+            if is_due(peer.introduction.deadline()) {
+                introductions.insert(*id);
+            }
+            links.extend(
+                peer.links.iter().filter(|(_, link)| is_due(link.deadline())).map(|(space, _)| (*id, *space)),
+            );
+        }
+        for id in introductions {
+            self.introduce(id, IntroductionInput::Tick);
+        }
+        for (id, space) in links {
+            self.link(id, space, Input::Tick);
+        }
+    }
+
+    pub(crate) fn devices_changed(&mut self) {
+        self.changed();
+        self.tell(Event::Devices);
+        self.tell(Event::Sync);
+    }
+}
+
+impl Open {
+    /// What is durable of a space that was looked at before.
+    pub(crate) fn here(&self, space: SpaceId) -> Option<Here<'_>> {
+        Some(Here { store: &self.store, feeds: self.spaces.feeds.get(&space)? })
+    }
+
+    /// Takes no more of a feed that splits. Whether that is news.
+    fn quarantine(&mut self, space: SpaceId, proof: &ForkProof) -> Result<bool, WalletError> {
+        let Ok((feed, _)) = proof.verify() else { return Ok(false) };
+        let feeds = self.spaces.feeds(&self.store, &self.keys, space, &self.state)?;
+        if !feeds.replica.quarantine(&feed) {
+            return Ok(false);
+        }
+        self.store.write(|tx| feeds.keep_progress(tx))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,83 @@
+//! What two devices of an identity say to each other, as bytes of their connection.
+//!
+//! A message is a tag (0: credentials; 1: a space, and its name), and what the machine of that says. It goes in frames
+//! ([`Frames`]) on a stream by its urgency; the frames of a message follow each other.
+
+use halo_echo::replication::{Acquaint, Frames, LONGEST_MESSAGE, Message, Urgency, WireError};
+use halo_protocol::channel::{Priority, StreamId};
+use sha2::{Digest, Sha256};
+
+const ACQUAINT: u8 = 0;
+const SPACE: u8 = 1;
+
+/// Names a space between two devices that both know its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SpaceTag([u8; 32]);
+
+impl SpaceTag {
+    pub(crate) fn of(space: &[u8; 32]) -> Self {
+        Self(Sha256::new().chain_update(b"halo replication v1\0").chain_update(space).finalize().into())
+    }
+}
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Say {
+    /// Of credentials.
+    Acquaint(Acquaint),
+    /// Of a space.
+    Space(SpaceTag, Message),
+}
+
+impl Say {
+    /// The stream that it goes on.
+    pub(crate) fn stream(&self, on_screen: bool) -> StreamId {
+        let (priority, number) = match self {
+            Self::Acquaint(_) => (Priority::Control, 1),
+            Self::Space(_, message) => match message.urgency(on_screen) {
+                Urgency::Control => (Priority::Control, 2),
+                Urgency::OnScreen => (Priority::Interactive, 1),
+                Urgency::Data => (Priority::Bulk, 1),
+                Urgency::Bulk => (Priority::Bulk, 2),
+            },
+        };
+        StreamId::new(priority, number)
+    }
+
+    /// Its frames.
+    pub(crate) fn frames(&self) -> Frames {
+        Frames::of(match self {
+            Self::Acquaint(said) => [vec![ACQUAINT], said.encode()].concat(),
+            Self::Space(tag, message) => [vec![SPACE], tag.0.to_vec(), message.encode()].concat(),
+        })
+    }
+
+    /// Reads what [`halo_echo::replication::Assembler`] put together.
+    ///
+    /// # Errors
+    /// [`WireError`]: drop the peer.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        if bytes.len() > LONGEST_MESSAGE {
+            return Err(Unreadable);
+        }
+        match bytes.split_first() {
+            Some((&ACQUAINT, said)) => Ok(Self::Acquaint(Acquaint::decode(said)?)),
+            Some((&SPACE, rest)) => {
+                let (tag, message) = rest.split_first_chunk::<32>().ok_or(Unreadable)?;
+                Ok(Self::Space(SpaceTag(*tag), Message::decode(message)?))
+            }
+            _ => Err(Unreadable),
+        }
+    }
+}
+
+/// No message: drop the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message of the peer cannot be read")]
+pub(crate) struct Unreadable;
+
+impl From<WireError> for Unreadable {
+    fn from(_: WireError) -> Self {
+        Self
+    }
+}
