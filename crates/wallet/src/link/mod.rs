@@ -1,14 +1,11 @@
 //! Several devices of one identity: how they are let in, seen and removed.
 
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod desk;
 mod here;
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod peers;
 #[expect(dead_code, reason = "the way to other devices comes next")]
 mod talk;
 mod view;
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod wire;
 
 pub(crate) use peers::Peers;
