@@ -1,4 +1,5 @@
-//! What the tests of several crates need: other processes, a Secret Service, a search through one's own memory.
+//! What the tests of several crates need: other processes, a Secret Service, a search through one's own memory, a disk
+//! whose power is cut.
 //! Never shipped.
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,8 @@
     reason = "a failing test should panic, and a child process talks to its parent"
 )]
 
+#[cfg(target_os = "linux")]
+pub mod disk;
 pub mod keychain;
 pub mod memory;
 pub mod process;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use halo_wallet::{
-    By, CreateIdentity, Event, KdfTarget, KeychainChoice, MemoryKeychain, PutItem, Query, SpaceId, Wallet,
-    WalletConfig,
+    By, CreateIdentity, Event, Gauge, KdfTarget, KeychainChoice, MemoryKeychain, PutItem, Query, SpaceId,
+    Wallet, WalletConfig,
 };
 use serde_json::{Value, json};
 
@@ -160,7 +160,7 @@ async fn main() -> Result<(), Failed> {
     timed("a live query of 100 to 300 after a write", seen);
     row("memory with 100,000 items", memory(), "MiB");
     let start = Instant::now();
-    let report = wallet.doctor(false).await?;
+    let report = wallet.doctor(false, Gauge::unseen()).await?;
     assert!(report.problems.is_empty(), "{:?}", report.problems);
     row("doctor over 100,000 items", millis(start.elapsed()), "ms");
     Ok(())

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::collection::{SpaceDetails, shown};
 use crate::engine::Engine;
 use crate::error::WalletError;
+use crate::gauge::Gauge;
 use crate::handle::{Wallet, beside};
 use crate::open::Open;
 use crate::spaces::{NO_SPACE, PROPERTIES, properties};
@@ -21,6 +22,9 @@ use crate::view::Event;
 const LARGEST: u64 = 1024 * 1024 * 1024;
 /// Documents, and about how many bytes of them, in one transaction.
 const BATCH: (usize, usize) = (1_000, 4 * 1024 * 1024);
+
+/// Bytes that are written at once.
+const PART: usize = 1024 * 1024;
 
 /// How a space is written to a file.
 pub enum Sealing {
@@ -60,32 +64,42 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::NotFound`]; [`WalletError::BadInput`] if the file is there already or cannot be written.
-    pub async fn export_space(&self, id: SpaceId, file: PathBuf, how: Sealing) -> Result<(), WalletError> {
+    pub async fn export_space(
+        &self,
+        id: SpaceId,
+        file: PathBuf,
+        how: Sealing,
+        gauge: Gauge,
+    ) -> Result<(), WalletError> {
+        let telling = gauge.clone();
         let cost = KdfCost::FLOOR;
         let (content, key) = match how {
             Sealing::Plain => {
-                (self.try_job(move |engine| engine.unlocked()?.items_in_plain(id)).await?, None)
+                (self.try_job(move |engine| engine.unlocked()?.items_in_plain(id, &telling)).await?, None)
             }
             Sealing::Own => {
                 let (content, key) = self
                     .try_job(move |engine| {
                         let open = engine.unlocked()?;
-                        Ok((open.archive(id)?, open.keys.archive_key()?))
+                        Ok((open.archive(id, &telling)?, open.keys.archive_key()?))
                     })
                     .await?;
                 (content, Some(key))
             }
             Sealing::Passphrase(passphrase) => {
                 let key = beside(move || Ok(ArchiveKey::by_passphrase(&passphrase, cost)?)).await?;
-                (self.try_job(move |engine| engine.unlocked()?.archive(id)).await?, Some(key))
+                (self.try_job(move |engine| engine.unlocked()?.archive(id, &telling)).await?, Some(key))
             }
         };
         beside(move || {
             let bytes = match key {
-                Some(key) => key.seal(&content)?,
+                Some(key) => {
+                    gauge.say("seal", 0, content.len());
+                    key.seal(&content)?
+                }
                 None => content,
             };
-            write_new(&file, &bytes)
+            write_new(&file, &bytes, &gauge)
         })
         .await
     }
@@ -100,6 +114,7 @@ impl Wallet {
         &self,
         file: PathBuf,
         passphrase: Option<Passphrase>,
+        gauge: Gauge,
     ) -> Result<Imported, WalletError> {
         let bytes = beside(move || read_whole(&file)).await?;
         let key = match (ArchiveForm::of(&bytes)?, passphrase) {
@@ -113,19 +128,21 @@ impl Wallet {
                 return Err(bad("this file was sealed with a passphrase, which is needed to read it"));
             }
         };
-        let (archive, documents) = beside(move || parse(&key.open(&bytes)?)).await?;
-        self.try_job(move |engine| engine.import(&archive, documents)).await
+        let telling = gauge.clone();
+        let (archive, documents) = beside(move || parse(&key.open(&bytes)?, &telling)).await?;
+        self.try_job(move |engine| engine.import(&archive, documents, &gauge)).await
     }
 }
 
-fn parse(plain: &[u8]) -> Result<(Archive, Vec<(DocumentId, Document)>), WalletError> {
+fn parse(plain: &[u8], gauge: &Gauge) -> Result<(Archive, Vec<(DocumentId, Document)>), WalletError> {
     let archive: Archive =
         serde_json::from_slice(plain).map_err(|_| bad("what is in the file is no space"))?;
     if archive.format != 1 {
         return Err(bad("the file was written by a newer version of HALO"));
     }
     let mut documents = Vec::with_capacity(archive.documents.len());
-    for (id, bytes) in &archive.documents {
+    for (done, (id, bytes)) in archive.documents.iter().enumerate() {
+        gauge.say("read", done, archive.documents.len());
         let bytes = BASE64.decode(bytes.as_bytes()).map_err(|_| bad("a document in the file is damaged"))?;
         documents.push((id.parse()?, Document::load(&bytes)?));
     }
@@ -137,11 +154,15 @@ impl Engine {
         &mut self,
         archive: &Archive,
         documents: Vec<(DocumentId, Document)>,
+        gauge: &Gauge,
     ) -> Result<Imported, WalletError> {
         let open = self.unlocked()?;
         let id: SpaceId = archive.id.parse()?;
         let merged = open.spaces.rows.contains_key(&id);
-        let id = if merged { open.merge(id, &documents)? } else { open.copy_of(archive, &documents)? };
+        let id = match merged {
+            true => open.merge(id, &documents, gauge)?,
+            false => open.copy_of(archive, &documents, gauge)?,
+        };
         let space = open.details(id)?;
         let changed = documents.into_iter().map(|(document, _)| document).collect();
         self.tell(Event::Spaces);
@@ -151,22 +172,26 @@ impl Engine {
 }
 
 impl Open {
-    fn archive(&mut self, id: SpaceId) -> Result<Vec<u8>, WalletError> {
+    fn archive(&mut self, id: SpaceId, gauge: &Gauge) -> Result<Vec<u8>, WalletError> {
         let space = self.spaces.rows.get(&id).ok_or(NO_SPACE)?.id.clone();
-        let mut documents = Vec::new();
-        for document in self.store.documents(&space)? {
-            let bytes = BASE64.encode(&self.store.document(&document)?.concat());
-            documents.push((DocumentId::from_bytes(&document)?.to_string(), bytes));
+        let all = self.store.documents(&space)?;
+        let mut documents = Vec::with_capacity(all.len());
+        for (done, document) in all.iter().enumerate() {
+            gauge.say("read", done, all.len());
+            let bytes = BASE64.encode(&self.store.document(document)?.concat());
+            documents.push((DocumentId::from_bytes(document)?.to_string(), bytes));
         }
         let archive = Archive { format: 1, id: space, name: self.space_name(id)?, documents };
         serde_json::to_vec(&archive).map_err(|error| bad(error.to_string()))
     }
 
-    fn items_in_plain(&mut self, id: SpaceId) -> Result<Vec<u8>, WalletError> {
+    fn items_in_plain(&mut self, id: SpaceId, gauge: &Gauge) -> Result<Vec<u8>, WalletError> {
         let space = self.spaces.rows.get(&id).ok_or(NO_SPACE)?.id.clone();
         let items = self.store.items(&space);
+        let count = self.store.item_count(&space)?;
         let mut shown_items = Vec::new();
         items.visit(&halo_echo::Near::All, &mut |item| {
+            gauge.say("read", shown_items.len().min(count), count);
             if !item.is_of(PROPERTIES) {
                 shown_items.push(shown(id, item));
             }
@@ -176,8 +201,16 @@ impl Open {
         serde_json::to_vec_pretty(&all).map_err(|error| bad(error.to_string()))
     }
 
-    fn merge(&mut self, id: SpaceId, documents: &[(DocumentId, Document)]) -> Result<SpaceId, WalletError> {
+    fn merge(
+        &mut self,
+        id: SpaceId,
+        documents: &[(DocumentId, Document)],
+        gauge: &Gauge,
+    ) -> Result<SpaceId, WalletError> {
+        let mut done = 0;
         for some in batches(documents) {
+            gauge.say("write", done, documents.len());
+            done += some.len();
             self.together(id, |open, batch| {
                 some.iter().try_for_each(|(document, theirs)| {
                     open.change(batch, *document, |held| {
@@ -195,6 +228,7 @@ impl Open {
         &mut self,
         archive: &Archive,
         documents: &[(DocumentId, Document)],
+        gauge: &Gauge,
     ) -> Result<SpaceId, WalletError> {
         let mut items = Vec::new();
         for (id, document) in documents {
@@ -203,7 +237,8 @@ impl Open {
         items.retain(|item| !item.deleted && !item.is_of(PROPERTIES));
         let id = self.begin_space(None, Some(properties(archive.name.as_deref())?))?.id;
         let items: Vec<NewItem> = items.into_iter().map(NewItem::copy_of).collect();
-        for some in items.chunks(BATCH.0) {
+        for (batch, some) in items.chunks(BATCH.0).enumerate() {
+            gauge.say("write", batch * BATCH.0, items.len());
             self.add_items(id, some)?;
         }
         Ok(id)
@@ -232,7 +267,7 @@ fn batches(documents: &[(DocumentId, Document)]) -> Vec<&[(DocumentId, Document)
     batches
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
+fn write_new(path: &Path, bytes: &[u8], gauge: &Gauge) -> Result<(), WalletError> {
     if !path.is_absolute() {
         return Err(bad("the file needs an absolute path"));
     }
@@ -241,7 +276,10 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(path).and_then(|mut file| {
-        file.write_all(bytes)?;
+        for (part, some) in bytes.chunks(PART).enumerate() {
+            gauge.say("write", part * PART, bytes.len());
+            file.write_all(some)?;
+        }
         file.sync_all()
     });
     written.map_err(|error| match error.kind() {

@@ -23,6 +23,7 @@ mod engine;
 mod error;
 #[expect(dead_code, reason = "the way to other devices comes next")]
 mod feeds;
+mod gauge;
 mod grant;
 mod halo;
 mod handle;
@@ -58,6 +59,7 @@ pub use command::{
 pub use config::{KdfTarget, WalletConfig};
 pub use doctor::DoctorReport;
 pub use error::WalletError;
+pub use gauge::{Gauge, Step};
 pub use halo_echo::query::Query;
 pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, SpaceId, Splice, SyncState};
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};

@@ -8,8 +8,8 @@ use crate::{setup, ui};
 /// How long to soak.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many times the process is killed.
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    /// How many times the process is killed while it writes; at other things, a fifth as often each.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
     rounds: u32,
     /// How many cases a property is tried with, and how many seeds a simulation.
     #[arg(long, default_value_t = 10_000, value_name = "N")]
@@ -28,7 +28,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
         .run()
 }
 
-/// `kill -9` at random points of create, approve, revoke and passphrase change.
+/// `kill -9` at random points of writing, create, approve, revoke and passphrase change.
 pub(crate) fn crash(place: &Place, rounds: u32) -> Result<(), Trouble> {
     Run::cargo(place)
         .env("HALO_CRASH_ROUNDS", rounds.to_string())

@@ -88,11 +88,24 @@ impl Client {
     /// # Errors
     /// What the wallet said, or `control.broken`.
     pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, ControlError> {
+        self.call_showing(method, params, |_| ()).await
+    }
+
+    /// The same, showing what is said before the result: how far something long has come.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_showing(
+        &mut self,
+        method: &str,
+        params: Value,
+        mut show: impl FnMut(Value),
+    ) -> Result<Value, ControlError> {
         self.send(method, params).await?;
         loop {
             match self.receive().await? {
                 Answer::Result(result) => return Ok(result),
-                Answer::Item(_) => {}
+                Answer::Item(item) => show(item),
             }
         }
     }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use halo_wallet::{By, GrantId, Passphrase, PutItem, Query, Sealing, SpaceId, Wallet};
+use halo_wallet::{By, Gauge, GrantId, Passphrase, PutItem, Query, Sealing, SpaceId, Wallet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::ControlError;
-use super::methods::{Answer, bad, done, params};
+use super::methods::{Answer, bad, done, params, telling};
+use super::server::Reply;
 
 #[derive(Deserialize)]
 struct Space {
@@ -65,7 +66,7 @@ struct Put {
 }
 
 /// Carries out one request.
-pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8]) -> Answer {
+pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8], reply: &mut Reply<'_>) -> Answer {
     match method {
         "spaces.list" => Ok(json!(wallet.all_spaces().await?)),
         "spaces.create" => Ok(json!(wallet.add_space(params::<Named>(text)?.name).await?)),
@@ -89,11 +90,14 @@ pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8]) -> Answer {
                 None if plain => Sealing::Plain,
                 None => Sealing::Own,
             };
-            done(wallet.export_space(space(&id)?, path, how).await)
+            let (gauge, steps) = Gauge::seen();
+            done(telling(reply, steps, wallet.export_space(space(&id)?, path, how, gauge)).await)
         }
         "spaces.import" => {
             let Import { path, passphrase } = params(text)?;
-            Ok(json!(wallet.import_space(path, passphrase.map(Passphrase::new)).await?))
+            let (gauge, steps) = Gauge::seen();
+            let work = wallet.import_space(path, passphrase.map(Passphrase::new), gauge);
+            Ok(json!(telling(reply, steps, work).await?))
         }
         "items.query" => {
             let InSpace { space: id, query, .. } = params(text)?;

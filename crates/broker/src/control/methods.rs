@@ -1,19 +1,25 @@
 //! The methods of the control socket: one call of the wallet each.
 
+use std::time::Duration;
+
 use data_encoding::BASE64;
 use halo_wallet::{
-    CreateIdentity, Created, GrantId, KeychainChoice, Passphrase, ProfileChange, RecoverIdentity, RequestId,
-    Settings, State, Wallet, WalletError,
+    CreateIdentity, Created, Gauge, GrantId, KeychainChoice, Passphrase, ProfileChange, RecoverIdentity,
+    RequestId, Settings, State, Step, Wallet, WalletError,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::client::ControlError;
 use super::requests;
 use super::server::{Desk, Reply};
 use crate::secret::Secret;
 
+/// How often somebody hears how far something long has come.
+const TELLING: Duration = Duration::from_millis(50);
 /// Entries of the activity log in one answer.
 const MOST_ENTRIES: u32 = 1_000;
 
@@ -69,9 +75,13 @@ pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Rep
         "identity.phrase.forget" => done(wallet.forget_phrase(presence(text)?).await),
         "audit" => audit(wallet, params(text)?).await,
         method if method.starts_with("spaces.") || method.starts_with("items.") => {
-            super::collection::call(wallet, method, text).await
+            super::collection::call(wallet, method, text, reply).await
         }
-        "doctor" => Ok(json!(wallet.doctor(params::<Doctor>(text)?.rebuild).await?)),
+        "doctor" => {
+            let (gauge, steps) = Gauge::seen();
+            let work = wallet.doctor(params::<Doctor>(text)?.rebuild, gauge);
+            Ok(json!(telling(reply, steps, work).await?))
+        }
         "settings.get" => Ok(json!(wallet.snapshot().settings)),
         "settings.set" => set_settings(wallet, text).await,
         "shutdown" => {
@@ -100,6 +110,34 @@ pub(super) fn params<T: DeserializeOwned>(text: &[u8]) -> Result<T, ControlError
     });
     // The message of the parser may quote what it read, which may be a secret; the place is enough.
     body.map_err(|error| bad(format!("params do not fit the method (column {})", error.column())))
+}
+
+/// Waits for something long, and says now and then how far it has come.
+pub(super) async fn telling<T>(
+    reply: &mut Reply<'_>,
+    mut steps: watch::Receiver<Step>,
+    work: impl Future<Output = Result<T, WalletError>>,
+) -> Result<T, WalletError> {
+    let mut work = std::pin::pin!(work);
+    let (mut told, mut over) = (None, false);
+    loop {
+        let wait = tokio::time::sleep_until(told.unwrap_or_else(Instant::now));
+        tokio::select! {
+            // What was said last is told before the end, however short the work was.
+            biased;
+            changed = steps.changed(), if told.is_none() && !over => match changed {
+                Ok(()) => {
+                    let step = *steps.borrow_and_update();
+                    // Who does not listen any more is noticed by whoever reads from them.
+                    let _ = reply.item(json!(step)).await;
+                    told = Some(Instant::now() + TELLING);
+                }
+                Err(_) => over = true,
+            },
+            done = &mut work => return done,
+            () = wait, if told.is_some() => told = None,
+        }
+    }
 }
 
 pub(super) fn bad(message: impl Into<String>) -> ControlError {

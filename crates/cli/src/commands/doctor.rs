@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::connect::connect;
 use crate::error::Failure;
-use crate::show::{Out, Page};
+use crate::show::{Bar, Out, Page};
 
 pub(super) async fn run(profile: &Path, rebuild: bool, out: &Out) -> Result<(), Failure> {
-    let report = connect(profile).await?.call("doctor", json!({"rebuild": rebuild})).await?;
+    let mut client = connect(profile).await?;
+    let bar = Bar::new(out);
+    let report = client.call_showing("doctor", json!({"rebuild": rebuild}), |step| bar.show(&step)).await?;
+    bar.clear();
     out.answer(&report, |page| words(page, &report));
     let problems = report.get("problems").and_then(Value::as_array).map_or(0, Vec::len);
     match problems {

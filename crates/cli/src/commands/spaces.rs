@@ -9,7 +9,7 @@ use crate::args::Spaces;
 use crate::connect::{ask, connect, full_id};
 use crate::error::Failure;
 use crate::secret::{Source, into_value};
-use crate::show::{Out, Page, short, size, text};
+use crate::show::{Bar, Out, Page, short, size, text};
 
 pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<(), Failure> {
     let mut client = connect(profile).await?;
@@ -52,7 +52,9 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
                 .transpose()?;
             let params =
                 json!({"id": id, "path": path, "passphrase": sealed.map(into_value), "plain": plain});
-            client.call("spaces.export", params).await?;
+            let bar = Bar::new(out);
+            client.call_showing("spaces.export", params, |step| bar.show(&step)).await?;
+            bar.clear();
             out.answer(&json!({"exported": id, "file": path}), |_| format!("Written to {path}."));
         }
         Spaces::Import { file, passphrase_stdin, passphrase } => {
@@ -61,7 +63,9 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
                 .then(|| Source::of(passphrase_stdin).read("The passphrase of the file"))
                 .transpose()?;
             let params = json!({"path": path, "passphrase": sealed.map(into_value)});
-            let imported = client.call("spaces.import", params).await?;
+            let bar = Bar::new(out);
+            let imported = client.call_showing("spaces.import", params, |step| bar.show(&step)).await?;
+            bar.clear();
             out.answer(&imported, |page| {
                 let space = imported.get("space").cloned().unwrap_or_default();
                 let name = page.strong(&text(&space, "name"));

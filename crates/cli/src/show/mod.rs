@@ -3,6 +3,7 @@
 //! Everything that came from an app is shown without control characters, so that no name can write to the terminal
 //! what the wallet did not say.
 
+mod bar;
 mod time;
 
 use std::io::{IsTerminal, Write};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::error::Failure;
 
+pub(crate) use bar::Bar;
 pub(crate) use time::{Since, ago, now, parse_since, until};
 
 /// Where answers go, and in which form.

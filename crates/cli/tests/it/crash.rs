@@ -1,16 +1,19 @@
 //! `kill -9` at random points: whatever was acknowledged is there, and everything else is whole or absent.
 //!
-//! `HALO_CRASH_ROUNDS` says how often (default: a slice of a few seconds; `cargo xtask soak` does 200), and
+//! `HALO_CRASH_ROUNDS` says how often (default: a slice of a few seconds; `cargo xtask soak` does 1,000), and
 //! `HALO_CRASH_SEED` repeats a run.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
+use halo_echo::{Document, DocumentId, ItemKind, NewItem, Pen, item_id};
+use serde_json::{Value, json};
 
 use crate::app;
-use crate::world::World;
+use crate::lines::{Dxos, Sdk};
+use crate::world::{Daemon, World};
 
 const SLICE: u32 = 12;
 
@@ -40,10 +43,14 @@ impl Moments {
     }
 }
 
-/// A fifth of the rounds for each of the five; creating, approving, revoking, changing the passphrase, writing.
+/// How often writing dies.
+fn writes() -> u32 {
+    std::env::var("HALO_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(SLICE)
+}
+
+/// A fifth as often each of the others: creating, approving, revoking, changing the passphrase.
 fn rounds() -> u32 {
-    let all = std::env::var("HALO_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    all.unwrap_or(SLICE).div_ceil(5)
+    writes().div_ceil(5)
 }
 
 /// The profile opens, its log is unbroken, and credentials and log tell the same story.
@@ -196,60 +203,202 @@ fn changing_the_passphrase_dies_at_any_point_and_one_of_the_two_opens() {
 // threat: 32
 #[test]
 fn writing_dies_at_any_point_and_every_acknowledged_item_is_there() {
-    let world = World::new();
-    world.init();
-    let space = {
-        let _daemon = world.daemon();
-        world.json(&["spaces", "create", "--name", "Load"])["id"].as_str().unwrap().to_owned()
-    };
     let mut moments = Moments::new("write");
-    let mut acknowledged = Vec::new();
-    for round in 0..rounds() {
-        let mut daemon = world.daemon();
-        let writer = {
-            let (socket, space) = (world.control_socket(), space.clone());
-            std::thread::spawn(move || write_until_the_end(&socket, &space, round))
-        };
-        std::thread::sleep(moments.within(Duration::from_millis(250)));
-        daemon.kill();
-        acknowledged.extend(writer.join().unwrap());
-        let _daemon = world.daemon();
-        let report = world.json(&["doctor"]);
-        assert_eq!(report["problems"], serde_json::json!([]), "{report}");
-        let items = world.json(&["items", "list", "--space", &space]);
-        let there: std::collections::BTreeMap<&str, &Value> = items
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|item| (item["id"].as_str().unwrap(), &item["data"]))
-            .collect();
-        for (id, title) in &acknowledged {
-            assert_eq!(
-                there.get(id.as_str()).map(|data| &data["title"]),
-                Some(title),
-                "{id} was acknowledged"
-            );
-        }
+    let (mut left, mut acknowledged) = (writes(), 0);
+    while left > 0 {
+        // A fresh profile now and then, so that looking at everything takes no longer than writing it.
+        let rounds = left.min(20);
+        left -= rounds;
+        acknowledged += under_load(rounds, &mut moments);
     }
-    println!("write: {} items were acknowledged", acknowledged.len());
+    println!("write: {} kills, {acknowledged} writes were acknowledged", writes());
 }
 
-/// Adds items as fast as they are acknowledged, until nobody answers; returns those that were.
-fn write_until_the_end(socket: &std::path::Path, space: &str, round: u32) -> Vec<(String, Value)> {
-    let mut acknowledged = Vec::new();
-    let Ok(stream) = std::os::unix::net::UnixStream::connect(socket) else { return acknowledged };
+/// Three writers at once, of three kinds: the owner's commands, an app with our SDK, one of DXOS's clients.
+fn under_load(rounds: u32, moments: &mut Moments) -> usize {
+    let world = World::new();
+    world.init();
+    let mut daemon = world.daemon();
+    let own = world.json(&["spaces", "create", "--name", "Load"])["id"].as_str().unwrap().to_owned();
+    let mut token = signed_in(&world, &daemon);
+    let mut sdk = Sdk::open(daemon.port(), &token.0).unwrap();
+    let space = sdk.call("spaces.default", &json!({})).unwrap()["result"]["id"].as_str().unwrap().to_owned();
+    let (mut kept, mut count) = (BTreeMap::new(), 0);
+    for round in 0..rounds {
+        let (begun, beginnings) = std::sync::mpsc::channel();
+        let start = |space: &String, write: fn(&Target, &mut Writes)| {
+            let target = Target {
+                socket: world.control_socket(),
+                port: daemon.port(),
+                token: token.0.clone(),
+                space: space.clone(),
+                round,
+            };
+            let mut writes = Writes { begun: Some(begun.clone()), ..Writes::default() };
+            let thread = std::thread::spawn(move || {
+                write(&target, &mut writes);
+                writes
+            });
+            (space.clone(), thread)
+        };
+        let writers = [start(&own, commands), start(&space, edits), start(&space, documents)];
+        for _ in &writers {
+            // Every writer got through once.
+            beginnings.recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        std::thread::sleep(moments.within(Duration::from_millis(200)));
+        daemon.kill();
+        for (space, writer) in writers {
+            let writes = writer.join().unwrap();
+            count += writes.acknowledged;
+            kept.entry(space).or_insert_with(BTreeMap::new).extend(writes.titles);
+        }
+        daemon = world.daemon();
+        let report = world.json(&["doctor"]);
+        assert_eq!(report["problems"], json!([]), "{report}");
+        for (space, titles) in &kept {
+            let items = world.json(&["items", "list", "--space", space]);
+            let there: BTreeMap<&str, &str> = items
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|item| Some((item["id"].as_str()?, item["data"]["title"].as_str()?)))
+                .collect();
+            for (id, possible) in titles {
+                let title = there.get(id.as_str()).copied();
+                assert!(
+                    title.is_some_and(|title| possible.iter().any(|one| one == title)),
+                    "{id}: {possible:?} was acknowledged or under way, {title:?} is there"
+                );
+            }
+        }
+        let (status, answer) = app::refreshed(&daemon, APP, &token.1);
+        assert_eq!(status, 200, "{answer}");
+        token = tokens(&answer);
+    }
+    count
+}
+
+const APP: &str = "org.example.load";
+const TYPE: &str = "example.org/type/Task";
+
+fn tokens(answer: &Value) -> (String, String) {
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    (text("access_token"), text("refresh_token"))
+}
+
+/// An app that may write.
+fn signed_in(world: &World, daemon: &Daemon) -> (String, String) {
+    let form = format!("client_id={APP}&scope=openid%20halo%3Aspaces%20halo%3Aspaces%3Awrite");
+    let (status, asked) = app::post(daemon, "/bc-authorize", &form);
+    assert_eq!(status, 200, "{asked}");
+    let request = world.json(&["requests", "list"])[0]["id"].as_str().unwrap().to_owned();
+    world.json(&["requests", "approve", &request]);
+    let (status, answer) = app::tokens(daemon, APP, asked["auth_req_id"].as_str().unwrap());
+    assert_eq!(status, 200, "{answer}");
+    tokens(&answer)
+}
+
+/// Where a writer writes.
+struct Target {
+    socket: std::path::PathBuf,
+    port: u16,
+    token: String,
+    space: String,
+    round: u32,
+}
+
+/// What a writer did before nobody answered any more.
+#[derive(Default)]
+struct Writes {
+    /// Who waits for the first acknowledgement.
+    begun: Option<std::sync::mpsc::Sender<()>>,
+    acknowledged: usize,
+    /// Items that must be there, and what they may be called.
+    titles: BTreeMap<String, Vec<String>>,
+}
+
+impl Writes {
+    fn say(&mut self, id: &str, title: String) {
+        if let Some(begun) = self.begun.take() {
+            begun.send(()).unwrap();
+        }
+        self.acknowledged += 1;
+        self.titles.insert(id.to_owned(), vec![title]);
+    }
+}
+
+/// New items, as fast as they are acknowledged.
+fn commands(Target { socket, space, round, .. }: &Target, writes: &mut Writes) {
+    let stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
     let mut answers = std::io::BufReader::new(stream.try_clone().unwrap()).lines();
     for number in 0.. {
-        let title = Value::from(format!("{round}.{number}"));
-        let params =
-            serde_json::json!({"space": space, "type": "example.org/type/Task", "data": {"title": title}});
-        let line = serde_json::json!({"id": number, "method": "items.put", "params": params});
+        let title = format!("{round}.{number}");
+        let params = json!({"space": space, "type": TYPE, "data": {"title": title}});
+        let line = json!({"id": number, "method": "items.put", "params": params});
         if writeln!(&stream, "{line}").is_err() {
             break;
         }
         let Some(Ok(answer)) = answers.next() else { break };
         let answer: Value = serde_json::from_str(&answer).unwrap();
-        acknowledged.push((answer["result"]["id"].as_str().unwrap().to_owned(), title));
+        writes.say(answer["result"]["id"].as_str().unwrap(), title);
     }
-    acknowledged
+}
+
+/// New items and changes of them, several at once.
+fn edits(Target { port, token, space, round, .. }: &Target, writes: &mut Writes) {
+    let mut line = Sdk::open(*port, token).unwrap();
+    let mut before: Vec<String> = Vec::new();
+    for number in 0.. {
+        let titles = [format!("sdk {round}.{number} a"), format!("sdk {round}.{number} b")];
+        let items: Vec<Value> = titles
+            .iter()
+            .enumerate()
+            .map(|(at, title)| match before.get(at).filter(|_| number % 2 == 1) {
+                Some(id) => json!({"id": id, "data": {"title": title}}),
+                None => json!({"type": TYPE, "data": {"title": title}}),
+            })
+            .collect();
+        if number % 2 == 1 {
+            for (id, title) in before.iter().zip(&titles) {
+                writes.titles.entry(id.clone()).or_default().push(title.clone());
+            }
+        }
+        let Some(answer) = line.call("items.put", &json!({"space": space, "items": items})) else { break };
+        before = answer["result"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{answer}"))
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect();
+        before.iter().zip(titles).for_each(|(id, title)| writes.say(id, title));
+    }
+}
+
+/// Documents, as DXOS's clients write them.
+fn documents(Target { port, token, space, round, .. }: &Target, writes: &mut Writes) {
+    let mut line = Dxos::open(*port, token, space).unwrap();
+    for number in 0_u64.. {
+        let title = format!("dxos {round}.{number}");
+        let random = (u64::from(*round) << 32 | number).to_be_bytes();
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&random);
+        bytes[8..].copy_from_slice(&random);
+        let item = NewItem {
+            id: item_id(number, std::array::from_fn(|at| bytes[at])),
+            kind: ItemKind::Object,
+            typename: format!("dxn:type:{TYPE}"),
+            parent: None,
+            ends: None,
+            keys: Vec::new(),
+            data: json!({"title": title}).as_object().unwrap().clone(),
+        };
+        let change = Document::empty().put_item(Pen { actor: bytes, seconds: 1 }, &item).unwrap();
+        let document = DocumentId::from_random(bytes).to_string();
+        match line.update(vec![(document, change)]) {
+            Some(done) => done.unwrap(),
+            None => break,
+        }
+        writes.say(&item.id, title);
+    }
 }

@@ -10,9 +10,11 @@
 
 mod app;
 mod arguments;
+mod bars;
 mod crash;
 mod daemon;
 mod leaving;
+mod lines;
 mod requests;
 mod secrets;
 mod spaces;

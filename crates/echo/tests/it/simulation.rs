@@ -1,13 +1,17 @@
 //! Several devices write at once, over a network that loses, repeats and reorders, and die in between: in the end all
-//! have the same documents and the same items. Seeded: `HALO_SEED=N` runs one, `HALO_SEEDS=N` the first N.
+//! have the same documents, the same items, and find the same by their indexes. Seeded: `HALO_SEED=N` runs one,
+//! `HALO_SEEDS=N` the first N.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signer, SigningKey};
+use halo_echo::query::{Query, evaluate};
 use halo_echo::replication::{
     Blocks, Effect, Input, Link, Message, Open, Replica, ReplicaError, Timeframe, fitting,
 };
-use halo_echo::{Document, DocumentId, Heads, Item, ItemKind, NewItem, Pen, Splice};
+use halo_echo::{
+    Document, DocumentId, EchoError, Heads, Index, Item, ItemKind, MemoryIndex, Near, NewItem, Pen, Splice,
+};
 use halo_protocol::feed::{
     Block, BlockHash, BlockHeader, Change, EpochId, Feed, FeedError, Payload, SignedHead,
 };
@@ -15,6 +19,9 @@ use halo_protocol::{FeedKey, Sign, Signature, Statement, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
+
+/// Seeds that are tried without being asked for more.
+const SLICE: u64 = 30;
 
 struct Key(SigningKey);
 
@@ -39,12 +46,13 @@ impl Open for Plain {
     }
 }
 
-/// What survives a crash: the blocks, how far they were applied, and the documents saved with them.
+/// What survives a crash: the blocks, how far they were applied, and the documents and items written with them.
 #[derive(Default)]
 struct Disk {
     blocks: BTreeMap<FeedKey, Vec<(Block, Option<SignedHead>)>>,
     applied: Timeframe,
     documents: BTreeMap<DocumentId, Vec<u8>>,
+    index: MemoryIndex,
 }
 
 impl Blocks for Disk {
@@ -124,8 +132,10 @@ impl Device {
     fn edit(&mut self, rng: &mut StdRng) {
         let pen = self.pen();
         let mut changes = Vec::new();
+        let mut touched = BTreeSet::new();
         for _ in 0..rng.random_range(1..3) {
             let id = DocumentId::from_random([rng.random_range(0..4); 16]);
+            touched.insert(id);
             let document = self.documents.entry(id).or_insert_with(Document::empty);
             let name = format!("I{}", rng.random_range(0..3));
             let there = Item::all_in(id, &document.objects()).iter().any(|item| item.id == name);
@@ -162,11 +172,16 @@ impl Device {
         self.disk.blocks.get_mut(&feed.key()).unwrap().push((block, Some(head)));
         self.disk.applied.insert(feed.key(), feed.length());
         self.replica.said(feed);
-        self.save();
+        self.save(&touched);
     }
 
-    fn save(&mut self) {
-        self.disk.documents = self.documents.iter().map(|(id, document)| (*id, document.save())).collect();
+    /// Writes documents that changed, and their items and no others.
+    fn save(&mut self, touched: &BTreeSet<DocumentId>) {
+        for id in touched {
+            let document = self.documents.get_mut(id).unwrap();
+            self.disk.documents.insert(*id, document.save());
+            self.disk.index.replace(*id, Item::all_in(*id, &document.objects()));
+        }
     }
 
     /// Takes blocks, in one transaction. Whether some before them are missing.
@@ -184,6 +199,7 @@ impl Device {
             kept.extend(fresh.iter().map(|block| (block.clone(), None)));
             kept.last_mut().unwrap().1 = taken.head;
         }
+        let mut touched = BTreeSet::new();
         for ready in taken.ready {
             for (feed, length) in &ready.payload.timeframe {
                 let applied = self.disk.applied.get(feed).copied().unwrap_or_default();
@@ -192,10 +208,11 @@ impl Device {
             for change in ready.payload.changes {
                 let id = DocumentId::from_bytes(&change.document).unwrap();
                 self.documents.entry(id).or_insert_with(Document::empty).apply(&change.bytes).unwrap();
+                touched.insert(id);
             }
             self.disk.applied.insert(ready.feed, ready.sequence + 1);
         }
-        self.save();
+        self.save(&touched);
         false
     }
 
@@ -208,6 +225,37 @@ impl Device {
         }
         believed
     }
+}
+
+/// Everything in an index, as it would be made anew from documents.
+fn made_anew(believed: &BTreeMap<DocumentId, (Heads, Vec<Item>)>) -> Vec<Item> {
+    let mut index = MemoryIndex::default();
+    for (id, (_, items)) in believed {
+        index.replace(*id, items.clone());
+    }
+    everything(&index)
+}
+
+fn everything(index: &MemoryIndex) -> Vec<Item> {
+    let mut items = Vec::new();
+    index.visit(&Near::All, &mut |item| items.push(item.clone())).unwrap();
+    items
+}
+
+/// What apps ask, and what they are told.
+fn answers(index: &MemoryIndex) -> Vec<Vec<String>> {
+    let select = |filter| json!({ "type": "select", "filter": filter });
+    let props = |filter| select(json!({ "type": "object", "typename": null, "props": { "n": filter } }));
+    let queries = [
+        select(json!({ "type": "object", "typename": "dxn:type:e.org/type/T", "props": {} })),
+        props(json!({ "type": "compare", "operator": "gte", "value": 5 })),
+        props(json!({ "type": "compare", "operator": "eq", "value": 3 })),
+        select(json!({ "type": "text-search", "text": "t" })),
+    ];
+    let ask = |query: serde_json::Value| {
+        evaluate::<_, EchoError>(&Query::parse(&query.to_string()).unwrap(), index).unwrap()
+    };
+    queries.into_iter().map(ask).collect()
 }
 
 struct World {
@@ -347,7 +395,18 @@ fn converges(seed: u64) {
             first.replica.applied(),
             "seed {seed}: what device {number} applied"
         );
-        assert_eq!(device.believes(), first.believes(), "seed {seed}: what device {number} believes");
+        let believed = device.believes();
+        assert_eq!(believed, first.believes(), "seed {seed}: what device {number} believes");
+        assert_eq!(
+            everything(&device.disk.index),
+            made_anew(&believed),
+            "seed {seed}: the index of device {number} says what its documents say"
+        );
+        assert_eq!(
+            answers(&device.disk.index),
+            answers(&first.disk.index),
+            "seed {seed}: what device {number} finds"
+        );
         assert!(
             device.links.values().all(|link| link.in_step(&device.disk)),
             "seed {seed}: device {number} in step"
@@ -360,6 +419,6 @@ fn devices_come_to_believe_the_same() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("HALO_SEED") {
         Some(seed) => converges(seed),
-        None => (0..number("HALO_SEEDS").unwrap_or(100)).for_each(converges),
+        None => (0..number("HALO_SEEDS").unwrap_or(SLICE)).for_each(converges),
     }
 }

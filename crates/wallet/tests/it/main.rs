@@ -1,10 +1,18 @@
 //! The façade, driven as window, command line and broker drive it.
 
-#![expect(clippy::unwrap_used, reason = "a failing test should panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test should panic"
+)]
 
 mod approvals;
 mod identity;
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod powercut;
+mod process;
 mod spaces;
 mod tokens;
 mod world;

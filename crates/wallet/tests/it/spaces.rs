@@ -2,7 +2,7 @@
 
 use halo_echo::{Document, ItemKind, NewItem, Pen};
 use halo_wallet::{
-    AnsweredBy, Approval, By, DocumentId, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet,
+    AnsweredBy, Approval, By, DocumentId, Gauge, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet,
     WalletError,
 };
 
@@ -254,7 +254,7 @@ async fn the_owner_adds_edits_deletes_and_restores_items_that_apps_see() {
     assert_eq!(deleted, [false, true, false, false]);
     assert_eq!(versions[3].data, serde_json::json!({"title": "Milk"}));
     assert!(versions.iter().all(|version| version.at.is_some()));
-    let report = wallet.doctor(false).await.unwrap();
+    let report = wallet.doctor(false, Gauge::unseen()).await.unwrap();
     assert!(report.problems.is_empty(), "{report:?}");
     // Here: the directory, the item with its link, an edit, a deletion, a restoration. In the HALO space: its directory,
     // three times what this device says of itself, the grant, and the space with its record.

@@ -74,14 +74,14 @@ const HOUSE: [Room; 12] = [
     Room {
         name: "halo-wallet",
         may: &["halo-protocol", "halo-echo", "halo-store", "halo-keystore", "halo-mesh"],
-        tests_may: &[],
+        tests_may: &["halo-testing"],
         never: &["axum", "hyper", "tauri"],
     },
     Room { name: "halo-broker", may: &["halo-protocol", "halo-wallet"], tests_may: &[], never: &["tauri"] },
     Room {
         name: "halo-cli",
         may: &["halo-broker", "halo-wallet"],
-        tests_may: &["halo-testing"],
+        tests_may: &["halo-echo", "halo-testing"],
         never: &["tauri"],
     },
     Room { name: "halo-desktop", may: &["halo-broker", "halo-wallet"], tests_may: &[], never: &[] },
