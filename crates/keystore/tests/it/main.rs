@@ -10,6 +10,7 @@
 mod derived;
 mod faults;
 mod memory;
+mod peers;
 mod phrase;
 mod process;
 mod sealed;

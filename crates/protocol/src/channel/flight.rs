@@ -72,6 +72,8 @@ pub(super) struct Flight {
     next: u64,
     /// Sealed bytes that are on the path in use.
     out: usize,
+    /// Frames that have to go out again.
+    waiting: usize,
     /// The last time the peer acknowledged something, or something was sent when nothing was out.
     moved: Timestamp,
 }
@@ -92,8 +94,8 @@ impl Flight {
     }
 
     /// Whether something has to go out again.
-    pub(super) fn waits(&self) -> bool {
-        self.frames.values().any(|frame| frame.sent.is_none())
+    pub(super) const fn waits(&self) -> bool {
+        self.waiting > 0
     }
 
     /// Whether a new frame would still be kept by the peer.
@@ -110,7 +112,11 @@ impl Flight {
 
     /// The next frame that has to go out again.
     pub(super) fn send_again(&mut self, now: Timestamp) -> Option<Vec<u8>> {
+        if !self.waits() {
+            return None;
+        }
         let frame = self.frames.values_mut().find(|frame| frame.sent.is_none())?;
+        self.waiting -= 1;
         frame.sent = Some(now);
         frame.again = true;
         let bytes = frame.bytes.clone();
@@ -143,6 +149,9 @@ impl Flight {
         for number in gone {
             let Some(frame) = self.frames.remove(&number) else { continue };
             self.moved = now;
+            if frame.sent.is_none() {
+                self.waiting -= 1;
+            }
             if let Some(sent) = frame.sent {
                 self.out = self.out.saturating_sub(frame.bytes.len());
                 // Of a frame that went out twice nobody knows which one was answered (Karn).
@@ -157,6 +166,7 @@ impl Flight {
     /// Everything has to go out again: the path is another.
     pub(super) fn lost(&mut self) {
         self.frames.values_mut().for_each(|frame| frame.sent = None);
+        self.waiting = self.frames.len();
         self.out = 0;
     }
 
@@ -170,6 +180,7 @@ impl Flight {
             self.frames.values_mut().filter(|frame| frame.sent.is_some_and(|sent| now >= sent.plus(timeout)))
         {
             frame.sent = None;
+            self.waiting += 1;
             self.out = self.out.saturating_sub(frame.bytes.len());
         }
         self.moved = now;

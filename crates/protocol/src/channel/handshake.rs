@@ -58,7 +58,7 @@ impl Purpose {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pattern {
     Nk,
     Xx,
@@ -243,7 +243,7 @@ impl Handshake {
         shown: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, Vec<u8>), HandshakeError> {
-        Self::begin(purpose, Role::Initiator, None, Some(shown), rng)?.first()
+        Self::begin(purpose, Pattern::Nk, Role::Initiator, None, Some(shown), rng)?.first()
     }
 
     /// For whoever shows a code: answers one who scanned it.
@@ -255,7 +255,7 @@ impl Handshake {
         secret: &OneTimeSecret,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, HandshakeError> {
-        Self::begin(purpose, Role::Responder, Some(&secret.0), None, rng)
+        Self::begin(purpose, Pattern::Nk, Role::Responder, Some(&secret.0), None, rng)
     }
 
     /// For a peer that speaks first, with its device's agreement secret: its handshake, and the first message.
@@ -267,7 +267,7 @@ impl Handshake {
         secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, Vec<u8>), HandshakeError> {
-        Self::begin(purpose, Role::Initiator, Some(secret), None, rng)?.first()
+        Self::begin(purpose, Pattern::Xx, Role::Initiator, Some(secret), None, rng)?.first()
     }
 
     /// For a peer that answers, with its device's agreement secret.
@@ -279,33 +279,32 @@ impl Handshake {
         secret: &[u8; 32],
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, HandshakeError> {
-        Self::begin(purpose, Role::Responder, Some(secret), None, rng)
+        Self::begin(purpose, Pattern::Xx, Role::Responder, Some(secret), None, rng)
     }
 
     fn begin(
         purpose: &Purpose,
+        pattern: Pattern,
         role: Role,
         secret: Option<&[u8; 32]>,
         shown: Option<&[u8; 32]>,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, HandshakeError> {
         let failed = |_| HandshakeError::Failed;
-        let pattern = purpose.pattern();
+        if purpose.pattern() != pattern {
+            return Err(HandshakeError::Failed);
+        }
         let mut ephemeral = Zeroizing::new([0; 32]);
         rng.fill_bytes(ephemeral.as_mut_slice());
         let prologue = purpose.prologue();
         let parameters = pattern.name().parse().map_err(failed)?;
         let mut builder = Builder::with_resolver(parameters, Box::new(Primitives { ephemeral }));
         builder = builder.prologue(&prologue).map_err(failed)?;
-        // The pattern says which keys belong to it; one too few is refused when building, one too many here.
-        match (pattern, role, secret, shown) {
-            (Pattern::Nk, Role::Initiator, None, Some(shown)) => {
-                builder = builder.remote_public_key(shown).map_err(failed)?;
-            }
-            (Pattern::Nk, Role::Responder, Some(secret), None) | (Pattern::Xx, _, Some(secret), None) => {
-                builder = builder.local_private_key(secret).map_err(failed)?;
-            }
-            _ => return Err(HandshakeError::Failed),
+        if let Some(shown) = shown {
+            builder = builder.remote_public_key(shown).map_err(failed)?;
+        }
+        if let Some(secret) = secret {
+            builder = builder.local_private_key(secret).map_err(failed)?;
         }
         let state = match role {
             Role::Initiator => builder.build_initiator(),

@@ -52,6 +52,11 @@ impl Order {
         Some(frame)
     }
 
+    /// Whether something came out of order.
+    pub(super) fn has_holes(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// What came out of order, as first and last.
     pub(super) fn ranges(&self) -> Vec<(u64, u64)> {
         let mut ranges: Vec<(u64, u64)> = Vec::new();

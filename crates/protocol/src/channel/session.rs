@@ -427,7 +427,7 @@ impl Session {
 
     fn acknowledge(&mut self, now: Timestamp, effects: &mut Effects) {
         let Some(due) = self.ack_due.filter(|_| !self.is_over()) else { return };
-        let holes = self.lanes.iter().any(|lane| !lane.order.ranges().is_empty());
+        let holes = self.lanes.iter().any(|lane| lane.order.has_holes());
         if now < due && self.unacknowledged < ACK_AFTER && !holes {
             return;
         }
