@@ -1,7 +1,7 @@
 //! Handshake messages and frames: bytes from a path end in an error or in what a peer said.
 #![no_main]
 
-use halo_protocol::channel::{Handshake, OneTimeSecret, Purpose, fuzz};
+use halo_protocol::channel::{Handshake, OneTimeSecret, Purpose, fuzz, hostile};
 use halo_protocol::signal::Topic;
 use rand_core::{Infallible, TryCryptoRng, TryRng};
 
@@ -32,6 +32,15 @@ impl TryCryptoRng for Counter {}
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fuzz(bytes);
+    // As frames of a peer: space, numbers to skip, length, inside.
+    let mut rest = bytes;
+    let frames = std::iter::from_fn(|| {
+        let (&[space, skip, length], after) = rest.split_first_chunk::<3>()?;
+        let (inside, after) = after.split_at(usize::from(length).min(after.len()));
+        rest = after;
+        Some((space, skip % 4, inside))
+    });
+    hostile(frames);
     let mut rng = Counter(0);
     let secret = OneTimeSecret::from_bytes([1; 32]);
     let invitation = Purpose::Invitation { topic: Topic::from_bytes([2; 16]), binding: [3; 32] };

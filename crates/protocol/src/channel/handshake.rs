@@ -172,8 +172,8 @@ pub struct Established {
     pub(super) role: Role,
     /// Of the initiator's frames, and the responder's.
     pub(super) keys: [Zeroizing<[u8; 32]>; 2],
-    hash: HandshakeHash,
-    peer: Option<AgreementKey>,
+    pub(super) hash: HandshakeHash,
+    pub(super) peer: Option<AgreementKey>,
 }
 
 impl Established {

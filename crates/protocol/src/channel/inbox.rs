@@ -138,7 +138,8 @@ impl Inbox {
     pub(super) fn taken(&mut self, id: StreamId, bytes: usize) -> Option<u64> {
         let stream = self.streams.get_mut(&id)?;
         // No more than came, whatever the caller says: otherwise the bound on memory would not hold.
-        stream.taken = (stream.taken + bytes as u64 + MESSAGE_COST).min(stream.came);
+        let cost = (bytes as u64).saturating_add(MESSAGE_COST);
+        stream.taken = stream.taken.saturating_add(cost).min(stream.came);
         let grant = stream.taken + self.window;
         if grant < stream.granted + self.window / 4 {
             return None;

@@ -19,6 +19,8 @@
 mod flight;
 mod frame;
 mod handshake;
+#[cfg(any(test, fuzzing))]
+mod hostile;
 mod inbox;
 mod io;
 mod noise;
@@ -35,6 +37,8 @@ pub use handshake::{
     Established, Handshake, HandshakeError, HandshakeHash, LONGEST_HANDSHAKE, OneTimeSecret, Purpose, Role,
     Step,
 };
+#[cfg(fuzzing)]
+pub use hostile::hostile;
 pub use io::{Closed, Effect, Effects, Input, Limits, Unsent};
 pub use path::{PathId, PathKind};
 pub use session::Session;

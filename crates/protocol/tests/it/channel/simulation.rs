@@ -14,6 +14,7 @@ const CONTROL: StreamId = StreamId::new(Priority::Control, 1);
 const TALK: StreamId = StreamId::new(Priority::Interactive, 1);
 const BULK: StreamId = StreamId::new(Priority::Bulk, 1);
 
+#[expect(clippy::disallowed_methods, reason = "which seeds to run is asked from outside")]
 fn seeds(default: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     match number("HALO_SEED") {

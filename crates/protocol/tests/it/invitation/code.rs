@@ -141,7 +141,7 @@ fn with_check(mut bytes: Vec<u8>, scheme: &str) -> String {
 fn made() -> Vec<Value> {
     let plain = {
         let link = code().link();
-        let bytes = data_encoding::BASE64URL_NOPAD.decode(link["halo://join/".len()..].as_bytes()).unwrap();
+        let bytes = data_encoding::BASE64URL_NOPAD.decode(&link.as_bytes()["halo://join/".len()..]).unwrap();
         bytes[..bytes.len() - 4].to_vec()
     };
     let changed = |at: usize, to: u8| {
