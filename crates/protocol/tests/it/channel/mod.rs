@@ -3,4 +3,4 @@
 mod handshake;
 mod limits;
 mod simulation;
-mod world;
+pub(crate) mod world;

@@ -100,7 +100,12 @@ impl World {
     }
 
     pub(crate) fn with(seed: u64, limits: Limits) -> Self {
-        let ends = established(seed).map(|end| Session::new(&end, limits, NOON));
+        Self::between(&established(seed), limits, seed)
+    }
+
+    /// A world of these two ends.
+    pub(crate) fn between(ends: &[Established; 2], limits: Limits, seed: u64) -> Self {
+        let ends = ends.each_ref().map(|end| Session::new(end, limits, NOON));
         Self {
             ends,
             seen: Default::default(),

@@ -2,6 +2,7 @@
 
 mod code;
 mod link;
+mod over_channel;
 mod party;
 mod resume;
 mod threats;
