@@ -29,6 +29,7 @@ pub use kdf::{KdfCost, calibrate};
 pub use keychain::{Keychain, KeychainState, MemoryKeychain, OsKeychain, probe};
 pub use keys::{IdentitySecrets, Keys};
 pub use keystore::{KeychainChoice, Keystore, NewKeystore, Place, StoreMark};
+pub use peers::PeerKeys;
 pub use phrase::{Passphrase, Phrase};
 pub use record::ProfileId;
 #[cfg(fuzzing)]

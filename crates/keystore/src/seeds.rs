@@ -217,13 +217,13 @@ impl Keys {
         }
     }
 
-    /// Where the devices of the identity meet: 32 secret bytes that all of them share, and that change with each fresh seed.
+    /// Where the devices of the identity meet: 32 secret bytes that all of them share. They stay the same after a theft, since a device
+    /// that was away then has to find the others; the thief can see that somebody meets there, and is spoken with by nobody.
     ///
     /// # Errors
     /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
     pub fn meeting_secret(&self) -> Result<Zeroizing<[u8; 32]>, KeystoreError> {
-        let newest = self.seeds.as_ref().and_then(|seeds| seeds.seeds.last()).ok_or(CLOSED)?;
-        Ok(Zeroizing::new(*newest.1.derive(labels::MEETING, &[]).expose()))
+        Ok(Zeroizing::new(*self.own_seed()?.derive(labels::MEETING, &[]).expose()))
     }
 
     /// Where whoever has nothing but the 24 words looks for the HALO space; `None` if no device that knew told this one.

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::approvals::{Approvals, Effect};
 use crate::config::WalletConfig;
 use crate::error::WalletError;
-use crate::link::Peers;
+use crate::link::{Hosting, InvitationId, Joining, Net, NetworkOptions, NetworkSettings, Peers};
 use crate::open::Open;
 use crate::request::{Outcome, RequestId};
 use crate::view::{Event, KeychainView, RootPlace, Settings, Snapshot, State, Trouble};
@@ -82,6 +82,14 @@ pub(crate) struct Engine {
     pub(crate) closing: bool,
     /// Devices that this one is connected to.
     pub(crate) peers: Peers,
+    /// How devices find each other.
+    pub(crate) net: Option<Net>,
+    pub(crate) network: NetworkSettings,
+    pub(crate) network_options: NetworkOptions,
+    /// Invitations made since the wallet was opened.
+    pub(crate) hosting: BTreeMap<InvitationId, Hosting>,
+    /// This device is being linked, or just was.
+    pub(crate) joining: Option<Joining>,
     /// When others were last heard of.
     pub(crate) seen: BTreeMap<DeviceKey, Timestamp>,
     dirty: bool,
@@ -132,6 +140,11 @@ impl Engine {
             last_touch: clock(),
             closing: false,
             peers: Peers::default(),
+            net: None,
+            network: NetworkSettings::default(),
+            network_options: NetworkOptions::default(),
+            hosting: BTreeMap::new(),
+            joining: None,
             seen: BTreeMap::new(),
             dirty: false,
             snapshots: watch::Sender::new(Arc::new(Snapshot::empty())),
@@ -170,6 +183,7 @@ impl Engine {
                 job(&mut self);
             }
             self.spread();
+            self.watch_arrival();
             self.publish();
         }
         self.lock(LockReason::Closing);
@@ -243,6 +257,8 @@ impl Engine {
         }
         open.keep_mark(self.keystore.as_deref());
         drop(open);
+        self.peers.all.clear();
+        self.hosting.values().for_each(Hosting::withdraw);
         let effects = self.approvals.lock();
         self.apply(effects);
         self.dirty = true;
@@ -290,6 +306,10 @@ impl Engine {
             }),
             passphrase: self.needs_passphrase,
             requests: self.approvals.views(),
+            devices: self.device_views(),
+            invitations: self.hosting.values().map(|hosting| hosting.view.clone()).collect(),
+            join: self.join_view(),
+            network: self.network.view(),
             settings: self.settings.clone(),
             broker_url: self.broker_url.clone(),
             profile: self.config.profile.display().to_string(),

@@ -90,9 +90,16 @@ impl ContentKeys {
         each.collect()
     }
 
-    /// The names and numbers of the epochs that are open.
-    pub(crate) fn epochs(&self) -> impl Iterator<Item = (EpochId, u64)> {
-        self.keys.iter().map(|(id, (number, _))| (*id, *number))
+    /// The number of the epoch that comes next, and which ones it replaces.
+    pub(crate) fn next(&self) -> (u64, Vec<EpochId>) {
+        let highest = self.keys.values().map(|(number, _)| *number).max().unwrap_or_default();
+        let tips = self.keys.iter().filter(|(_, (number, _))| *number == highest).map(|(id, _)| *id);
+        (highest.saturating_add(1), tips.collect())
+    }
+
+    /// An epoch that this device began.
+    pub(crate) fn begin(&mut self, epoch: &Epoch, content: ContentKey) {
+        self.keys.insert(epoch.id(), (epoch.number, content));
     }
 }
 

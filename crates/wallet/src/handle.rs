@@ -85,6 +85,7 @@ impl Wallet {
             wallet.close().await;
             return Err(error);
         }
+        crate::link::spawn(&wallet);
         if watch_session {
             #[cfg(target_os = "linux")]
             crate::session_watch::spawn(&wallet);
@@ -143,6 +144,11 @@ impl Wallet {
         work: impl FnOnce(&mut Engine) -> Result<T, WalletError> + Send + 'static,
     ) -> Result<T, WalletError> {
         self.job(work).await?
+    }
+
+    /// Every event from now on, without keeping the wallet alive.
+    pub(crate) fn listen(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
     }
 
     /// The inbox, without keeping the wallet alive.

@@ -205,12 +205,12 @@ impl Open {
         let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feeds = feeds.get_mut(&space).ok_or(crate::spaces::NO_SPACE)?;
         self.store.write(|tx| {
+            feeds.keep_progress(tx)?;
             for block in fresh {
                 let head = head.filter(|head| head.sequence == block.header.sequence);
                 let key = block.header.feed;
                 tx.add_block(key.as_bytes(), &block_row(block, head))?;
             }
-            feeds.keep_progress(tx)?;
             keep_documents(tx, &name, documents, &changes)?;
             aside.keep(tx)
         })?;

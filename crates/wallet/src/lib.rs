@@ -21,7 +21,6 @@ mod config;
 mod doctor;
 mod engine;
 mod error;
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod feeds;
 mod gauge;
 mod grant;
@@ -41,7 +40,6 @@ mod random;
 mod request;
 #[cfg(target_os = "linux")]
 mod session_watch;
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod shares;
 mod spaces;
 mod startup;
@@ -66,9 +64,9 @@ pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use link::{
     AddAskingDevice, AskToJoin, CodeBy, DeviceView, InvitationId, InvitationState, InvitationView,
-    InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView, OtherSide,
-    PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
-    SpaceSyncView, SyncView, TurnServer, TurnView,
+    InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkOptions, NetworkView,
+    OtherSide, PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
+    SpaceSyncView, SyncView, TurnServer, TurnView, server_url,
 };
 pub use paths::{default_profile, runtime_dir};
 pub use put::{PutItem, Synced};

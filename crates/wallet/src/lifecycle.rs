@@ -136,11 +136,11 @@ impl Wallet {
 
 /// An identity that has just come to be.
 pub(crate) struct Made {
-    keystore: Arc<Keystore>,
-    protected: bool,
+    pub(crate) keystore: Arc<Keystore>,
+    pub(crate) protected: bool,
     /// It is there, whatever keeps it from being opened now.
-    open: Result<Open, WalletError>,
-    phrase: Option<Zeroizing<String>>,
+    pub(crate) open: Result<Open, WalletError>,
+    pub(crate) phrase: Option<Zeroizing<String>>,
 }
 
 /// Builds everything in a directory that does not count yet; the last step, one rename, makes it count.
@@ -171,7 +171,7 @@ fn make_beside(
 }
 
 impl Engine {
-    fn begin_creation(&mut self) -> Result<(WalletConfig, Creation), WalletError> {
+    pub(crate) fn begin_creation(&mut self) -> Result<(WalletConfig, Creation), WalletError> {
         if self.keystore.is_some() {
             return Err(WalletError::IdentityExists);
         }
@@ -180,7 +180,10 @@ impl Engine {
         Ok((self.config.clone(), creation))
     }
 
-    fn finish_creation(&mut self, made: Result<Made, WalletError>) -> Result<Created, WalletError> {
+    pub(crate) fn finish_creation(
+        &mut self,
+        made: Result<Made, WalletError>,
+    ) -> Result<Created, WalletError> {
         self.busy = false;
         self.changed();
         let Made { keystore, protected, open, phrase } = made?;
@@ -257,6 +260,7 @@ impl Engine {
         for (asker_key, until) in open.mutes() {
             self.approvals.restore_mute(asker_key, until);
         }
+        self.network = open.store.setting(crate::open::setting::NETWORK).ok().flatten().unwrap_or_default();
         self.open = Some(open);
         self.changed();
         self.tell(Event::Unlocked);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use halo_keystore::{Keys, Keystore, Phrase, StoreMark};
+use halo_keystore::{Keys, Keystore, PeerKeys, Phrase, StoreMark};
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
 use halo_protocol::credential::{Assertion, Credential, CredentialId, DeviceProfile};
 use halo_protocol::feed::Payload;
@@ -28,7 +28,7 @@ use crate::spaces::app_of;
 use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
 
 /// The database in the identity's directory.
-const STORE: &str = "store.db";
+pub(crate) const STORE: &str = "store.db";
 
 /// Names of the sealed values in the store.
 pub(crate) mod slot {
@@ -43,11 +43,16 @@ pub(crate) mod setting {
     pub(crate) const IDENTITY_KEY: &str = "identity_key";
     pub(crate) const PHRASE_CONFIRMED: &str = "phrase_confirmed";
     pub(crate) const USER: &str = "user";
+    /// How devices find each other, on this one.
+    pub(crate) const NETWORK: &str = "network";
+    /// The words brought it back: there may be other devices.
+    pub(crate) const RECOVERED: &str = "recovered";
 }
 
 /// The unlocked wallet.
 pub(crate) struct Open {
     pub(crate) keys: Arc<Keys>,
+    pub(crate) peer_keys: Arc<PeerKeys>,
     pub(crate) store: Store,
     pub(crate) identity_key: IdentityKey,
     pub(crate) state: IdentityState,
@@ -58,6 +63,8 @@ pub(crate) struct Open {
     pub(crate) spaces: Spaces,
     /// There are credentials that other devices have not been told of.
     pub(crate) learnt: bool,
+    /// The words brought it back: there may be devices that it does not know yet.
+    pub(crate) recovered: bool,
     credentials: Vec<Verified<Credential>>,
     head: ChainHead,
 }
@@ -97,6 +104,7 @@ impl Open {
             tx.put_sealed(slot::ALIAS_SEED, &sealed.1)?;
             tx.put_setting(setting::IDENTITY_KEY, &identity.identity_key())?;
             tx.put_setting(setting::PHRASE_CONFIRMED, &shown.is_none())?;
+            tx.put_setting(setting::RECOVERED, &shown.is_none())?;
             tx.append_audit(&entry)
         })?;
         store.close()?;
@@ -116,7 +124,7 @@ fn genesis(
 }
 
 /// What this device is.
-fn this_device() -> DeviceProfile {
+pub(crate) fn this_device() -> DeviceProfile {
     let label = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .or_else(|| std::env::var("COMPUTERNAME").ok())
@@ -163,6 +171,7 @@ impl Open {
             (Some(_), Some(true)) => PhraseState::Confirmed,
             (Some(_), _) => PhraseState::Unconfirmed,
         };
+        let recovered = store.setting(setting::RECOVERED)?.unwrap_or_default();
         let head = store.audit_head()?;
         let mut open = Self {
             settings: store.setting(setting::USER)?.unwrap_or_default(),
@@ -170,12 +179,14 @@ impl Open {
             grants: BTreeMap::new(),
             audit_broken_at: None,
             spaces: Spaces::load(&store)?,
+            peer_keys: Arc::new(keys.peer_keys()),
             keys: Arc::new(keys),
             store,
             identity_key,
             phrase,
             credentials,
             learnt: false,
+            recovered,
             head,
         };
         open.judge()?;
@@ -256,7 +267,7 @@ impl Open {
     }
 
     /// The same, with something that the other devices are to hear.
-    fn record_with<T>(
+    pub(crate) fn record_with<T>(
         &mut self,
         now: Timestamp,
         event: AuditEvent,

@@ -124,7 +124,7 @@ impl Wallet {
     }
 
     /// Checks the passphrase where one is set: an unlocked wallet may have been left alone.
-    async fn check_presence(&self, passphrase: Option<Passphrase>) -> Result<(), WalletError> {
+    pub(crate) async fn check_presence(&self, passphrase: Option<Passphrase>) -> Result<(), WalletError> {
         let keystore = self
             .try_job(|engine| {
                 engine.unlocked()?;

@@ -6,7 +6,7 @@
 
 use halo_echo::SpaceId;
 use halo_protocol::SealTo;
-use halo_protocol::epoch::EpochShare;
+use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_store::{StoreError, Tx};
 
 use crate::error::WalletError;
@@ -89,11 +89,14 @@ impl Open {
         match share {
             Share::Content(space, share) => {
                 let keys = self.keys.clone();
+                let epochs = self.store.epochs(&space.to_string())?;
+                let epoch = epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok());
+                let number = epoch.filter(|epoch| epoch.id() == share.epoch).map(|epoch| epoch.number).max();
                 let Some(feeds) = self.spaces.feeds.get_mut(space) else {
                     // Read from the store once the space is looked at.
                     return Ok(None);
                 };
-                Ok(feeds.contents.add_share(&keys, share, 0).then_some(*space))
+                Ok(feeds.contents.add_share(&keys, share, number.unwrap_or_default()).then_some(*space))
             }
             Share::Seeds(sealed) => {
                 let Some(keys) = std::sync::Arc::get_mut(&mut self.keys) else {

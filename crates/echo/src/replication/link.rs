@@ -370,6 +370,12 @@ impl Link {
         self.backoff.deadline()
     }
 
+    /// Whether the peer said what it has.
+    #[must_use]
+    pub const fn has_heard(&self) -> bool {
+        self.theirs.is_some()
+    }
+
     /// Whether the peer has everything that is here, as far as is known.
     #[must_use]
     pub fn in_step(&self, here: &impl Blocks) -> bool {

@@ -209,6 +209,12 @@ impl Guest {
         &self.rendezvous
     }
 
+    /// What this device said it is: cleaned.
+    #[must_use]
+    pub const fn profile(&self) -> &DeviceProfile {
+        &self.profile
+    }
+
     /// Where it stands.
     #[must_use]
     pub const fn state(&self) -> State {

@@ -13,7 +13,6 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    #[expect(dead_code, reason = "the way to other devices comes next")]
     pub(crate) fn of(wallet: &Wallet) -> Self {
         Self { inbox: wallet.weak_inbox() }
     }

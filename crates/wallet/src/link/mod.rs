@@ -1,13 +1,22 @@
 //! Several devices of one identity: how they are let in, seen and removed.
 
+mod admission;
+mod attempt;
 mod desk;
+mod devices;
 mod here;
+mod invite;
+mod join;
+mod net;
 mod peers;
-#[expect(dead_code, reason = "the way to other devices comes next")]
 mod talk;
 mod view;
 mod wire;
 
+pub(crate) use invite::Hosting;
+pub(crate) use join::Joining;
+pub(crate) use net::{Net, NetworkSettings, spawn};
+pub use net::{NetworkOptions, server_url};
 pub(crate) use peers::Peers;
 
 pub use view::{

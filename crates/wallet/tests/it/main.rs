@@ -8,6 +8,7 @@
 )]
 
 mod approvals;
+mod devices;
 mod identity;
 mod lifecycle;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,330 @@
+//! The mesh of a wallet: begun when it is first needed, shared by the meeting of the user's devices and by invitations.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use halo_keystore::PeerKeys;
+use halo_mesh::{
+    Connection, Direct, Handshaker, Lan, Meeting, MeetingId, Mesh, MeshConfig, MeshEvent, ServerState, Side,
+};
+use halo_protocol::channel::{Handshake, HandshakeError, Purpose, Role};
+use halo_protocol::invitation::Rendezvous;
+use halo_protocol::signal::{IceServer, Topic, TopicSecret};
+use rand::CryptoRng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::desk::Desk;
+use super::talk::talk;
+use crate::engine::Engine;
+use crate::error::WalletError;
+use crate::handle::Wallet;
+use crate::view::Event;
+
+/// Connections of a meeting that nobody has looked at yet.
+const WAITING: usize = 16;
+
+/// How devices find each other, as the user set it on this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NetworkSettings {
+    /// Signalling servers.
+    pub(crate) servers: Vec<String>,
+    /// Look in the local network.
+    pub(crate) lan: bool,
+    /// TURN servers.
+    pub(crate) turn: Vec<Turn>,
+}
+
+/// A TURN server of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Turn {
+    pub(crate) url: String,
+    pub(crate) username: String,
+    pub(crate) credential: String,
+}
+
+impl Turn {
+    fn server(self) -> Option<IceServer> {
+        let Self { url, username, credential } = self;
+        (!url.is_empty()).then(|| IceServer { urls: vec![url], username, credential })
+    }
+}
+
+/// The address of a server as people write it: `kube.example`, `https://kube.example`, `wss://kube.example/signal`.
+///
+/// # Errors
+/// [`WalletError::BadInput`].
+pub fn server_url(text: &str) -> Result<Url, WalletError> {
+    let bad = || WalletError::BadInput { what: format!("{text} is no address of a server") };
+    let text = text.trim();
+    let spelled = match text.split_once("://") {
+        Some(("https", rest)) => format!("wss://{rest}"),
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some(_) => text.to_owned(),
+        None => format!("wss://{text}"),
+    };
+    let mut url: Url = spelled.parse().map_err(|_| bad())?;
+    if !matches!(url.scheme(), "ws" | "wss")
+        || url.host_str().is_none_or(str::is_empty)
+        || !url.username().is_empty()
+    {
+        return Err(bad());
+    }
+    if matches!(url.path(), "" | "/") {
+        url.set_path("/signal");
+    }
+    Ok(url)
+}
+
+impl Default for NetworkSettings {
+    fn default() -> Self {
+        Self { servers: Vec::new(), lan: true, turn: Vec::new() }
+    }
+}
+
+/// What a program is started with, whatever the user set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkOptions {
+    /// Servers beside those of the settings: `ws://host:port/signal` or `wss://…`.
+    pub servers: Vec<Url>,
+    /// The local network; none for what the settings say.
+    pub lan: Option<bool>,
+    /// Direct paths over the loopback interface too, for tests on one machine.
+    pub loopback: bool,
+}
+
+/// A running mesh, and who waits for connections of which meeting.
+#[derive(Clone)]
+pub(crate) struct Net {
+    pub(crate) mesh: Mesh,
+    routes: Arc<Mutex<Routes>>,
+}
+
+#[derive(Default)]
+struct Routes {
+    to: BTreeMap<MeetingId, mpsc::Sender<Connection>>,
+    /// Connections that came before somebody asked for them.
+    early: Vec<(MeetingId, Connection)>,
+    servers: BTreeMap<Url, ServerState>,
+}
+
+impl Net {
+    /// Begins; `told` hears whenever a server is reached or not any more.
+    fn start(config: MeshConfig, desk: Desk) -> Result<Self, WalletError> {
+        let (mesh, mut events) = Mesh::start(config).map_err(bad)?;
+        let routes = Arc::new(Mutex::new(Routes::default()));
+        let net = Self { mesh, routes: routes.clone() };
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    MeshEvent::Connected { meeting, connection } => {
+                        let to = lock(&routes).to.get(&meeting).cloned();
+                        match to {
+                            // Whoever is not waited for any more is closed by being dropped.
+                            Some(to) => drop(to.send(connection).await),
+                            None => lock(&routes).early.push((meeting, connection)),
+                        }
+                    }
+                    MeshEvent::Server { url, state } => {
+                        lock(&routes).servers.insert(url, state);
+                        if desk.job(|engine| engine.tell(Event::Sync)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+        Ok(net)
+    }
+
+    /// Joins a meeting, and gives the connections that come of it.
+    pub(crate) async fn meet(
+        &self,
+        meeting: Meeting,
+    ) -> Result<(MeetingId, mpsc::Receiver<Connection>), WalletError> {
+        let id = self.mesh.join(meeting).await.map_err(bad)?;
+        let (to, connections) = mpsc::channel(WAITING);
+        let mut routes = lock(&self.routes);
+        let (mine, others) = std::mem::take(&mut routes.early).into_iter().partition(|(of, _)| *of == id);
+        routes.early = others;
+        let mine: Vec<(MeetingId, Connection)> = mine;
+        for (_, connection) in mine {
+            // There is room for the few that can have come.
+            let _ = to.try_send(connection);
+        }
+        routes.to.insert(id, to);
+        Ok((id, connections))
+    }
+
+    /// Leaves a meeting; its connections end.
+    pub(crate) async fn leave(&self, id: MeetingId) {
+        lock(&self.routes).to.remove(&id);
+        // A mesh that has ended has no meetings.
+        let _ = self.mesh.leave(id).await;
+    }
+
+    /// Which servers are reached.
+    pub(crate) fn servers(&self) -> BTreeMap<Url, ServerState> {
+        lock(&self.routes).servers.clone()
+    }
+}
+
+fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
+    routes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn bad(error: halo_mesh::MeshError) -> WalletError {
+    WalletError::BadInput { what: error.to_string() }
+}
+
+/// Makes sure of peers by this device's agreement key, as long as the wallet is unlocked.
+struct Peers {
+    keys: Weak<PeerKeys>,
+    topic: Topic,
+}
+
+impl Handshaker for Peers {
+    fn begin(
+        &self,
+        role: Role,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Handshake, Option<Vec<u8>>), HandshakeError> {
+        let keys = self.keys.upgrade().ok_or(HandshakeError::Failed)?;
+        let purpose = Purpose::Peers { topic: self.topic };
+        match role {
+            Role::Initiator => keys.call(&purpose, rng).map(|(handshake, first)| (handshake, Some(first))),
+            Role::Responder => Ok((keys.answer(&purpose, rng)?, None)),
+        }
+    }
+}
+
+/// Makes sure of the other side of an invitation by the key in its code.
+pub(crate) struct Guests(pub(crate) Rendezvous);
+
+impl Handshaker for Guests {
+    fn begin(
+        &self,
+        role: Role,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Handshake, Option<Vec<u8>>), HandshakeError> {
+        match role {
+            Role::Initiator => {
+                let called = self.0.call(rng)?;
+                Ok((called.handshake, Some(called.message)))
+            }
+            Role::Responder => Ok((self.0.answer(rng)?, None)),
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn mesh_config(&self) -> MeshConfig {
+        let NetworkSettings { servers, lan, turn } = self.network.clone();
+        let options = &self.network_options;
+        let mut all = options.servers.clone();
+        let own = servers.iter().filter_map(|url| url.parse().ok());
+        all.extend(own.filter(|url| !options.servers.contains(url)));
+        MeshConfig {
+            servers: all,
+            lan: if options.lan.unwrap_or(lan) { Lan::On { port: 0 } } else { Lan::Off },
+            direct: if options.loopback { Direct::Loopback } else { Direct::Any },
+            ice: turn.into_iter().filter_map(|turn| turn.server()).collect(),
+            ..MeshConfig::default()
+        }
+    }
+
+    /// The meeting of the user's devices, if there is anybody to meet.
+    fn wanted_meeting(&mut self) -> Option<Meeting> {
+        let open = self.open.as_ref()?;
+        let others = open
+            .state
+            .devices
+            .iter()
+            .filter(|(key, device)| !device.revoked && **key != open.keys.device_key());
+        if others.count() == 0 && !open.recovered {
+            return None;
+        }
+        let secret = TopicSecret::from_bytes(open.keys.meeting_secret().ok()?.as_slice())?;
+        let peers = Peers { keys: Arc::downgrade(&open.peer_keys), topic: secret.topic() };
+        Some(Meeting::new(secret, Side::Peer, Arc::new(peers)))
+    }
+}
+
+impl Wallet {
+    /// Says what a program was started with: before anybody is met.
+    ///
+    /// # Errors
+    /// [`WalletError::Closed`].
+    pub async fn set_network_options(&self, options: NetworkOptions) -> Result<(), WalletError> {
+        let begun = self
+            .job(move |engine| {
+                engine.network_options = options;
+                engine.net.clone().map(|net| (net, engine.mesh_config()))
+            })
+            .await?;
+        match begun {
+            Some((net, config)) => net.mesh.reconfigure(config).await.map_err(bad),
+            None => Ok(()),
+        }
+    }
+
+    /// The mesh, which is begun if it was not.
+    pub(crate) async fn net(&self) -> Result<Net, WalletError> {
+        net(&Desk::of(self)).await
+    }
+}
+
+pub(crate) async fn net(desk: &Desk) -> Result<Net, WalletError> {
+    let begun = desk.job(|engine| (engine.net.clone(), engine.mesh_config())).await?;
+    let config = match begun {
+        (Some(net), _) => return Ok(net),
+        (None, config) => config,
+    };
+    let net = Net::start(config, desk.clone())?;
+    // Somebody else may have begun one meanwhile: that one stays.
+    desk.job(move |engine| engine.net.get_or_insert(net).clone()).await
+}
+
+/// Meets the user's other devices while the wallet is unlocked and there are any.
+pub(crate) fn spawn(wallet: &Wallet) {
+    let desk = Desk::of(wallet);
+    let mut events = wallet.listen();
+    tokio::spawn(async move {
+        let mut joined: Option<(Topic, MeetingId)> = None;
+        loop {
+            let Ok(wanted) = desk.job(|engine| engine.wanted_meeting()).await else { break };
+            let wanted_topic = wanted.as_ref().map(|meeting| meeting.secret.topic());
+            if wanted_topic != joined.map(|(topic, _)| topic)
+                && let Ok(net) = net(&desk).await
+            {
+                if let Some((_, id)) = joined.take() {
+                    net.leave(id).await;
+                }
+                if let (Some(meeting), Some(topic)) = (wanted, wanted_topic) {
+                    match net.meet(meeting).await {
+                        Ok((id, mut connections)) => {
+                            joined = Some((topic, id));
+                            let desk = desk.clone();
+                            tokio::spawn(async move {
+                                while let Some(connection) = connections.recv().await {
+                                    tokio::spawn(talk(desk.clone(), connection));
+                                }
+                            });
+                        }
+                        Err(error) => tracing::warn!(%error, "other devices are not looked for"),
+                    }
+                }
+            }
+            loop {
+                match events.recv().await {
+                    Ok(Event::Devices | Event::Locked | Event::Unlocked) => break,
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => break,
+                    Ok(_) => {}
+                }
+            }
+        }
+    });
+}
