@@ -17,9 +17,9 @@ fn device() -> Keys {
 #[test]
 fn two_devices_prove_their_agreement_keys_to_each_other() {
     let (ada, bob, mut rng) = (device(), device(), StdRng::seed_from_u64(1));
-    let (caller, first) = ada.call_peer(&PEERS, &mut rng).unwrap();
+    let (caller, first) = ada.peer_keys().call(&PEERS, &mut rng).unwrap();
     let Step::Continue { reply, handshake: answerer } =
-        bob.answer_peer(&PEERS, &mut rng).unwrap().read(&first).unwrap()
+        bob.peer_keys().answer(&PEERS, &mut rng).unwrap().read(&first).unwrap()
     else {
         panic!("XX has three messages")
     };
@@ -36,7 +36,7 @@ fn two_devices_prove_their_agreement_keys_to_each_other() {
 fn the_agreement_key_is_for_peers_only() {
     let invitation = Purpose::Invitation { topic: Topic::from_bytes([7; 16]), binding: [0; 32] };
     let (keys, mut rng) = (device(), StdRng::seed_from_u64(1));
-    assert_eq!(keys.call_peer(&invitation, &mut rng).err(), Some(HandshakeError::Failed));
+    assert_eq!(keys.peer_keys().call(&invitation, &mut rng).err(), Some(HandshakeError::Failed));
     // NK's responder has a static key too: the device's is not to be that.
-    assert_eq!(keys.answer_peer(&invitation, &mut rng).err(), Some(HandshakeError::Failed));
+    assert_eq!(keys.peer_keys().answer(&invitation, &mut rng).err(), Some(HandshakeError::Failed));
 }
