@@ -125,6 +125,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
         #[test]
         fn a_peer_that_sends_anything_is_served_or_cut_off(frames in prop::collection::vec(frame(), 1..30)) {
             hostile(frames.iter().map(|(space, skip, plain)| (*space, *skip, plain.as_slice())));

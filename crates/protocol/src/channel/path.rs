@@ -151,15 +151,11 @@ impl Paths {
     /// Chooses the path in use; whether it is another than before.
     pub(super) fn choose(&mut self) -> bool {
         let before = self.current;
-        // Among equals the one in use stays, and then the older one.
+        // While none has answered, and among equals, the one in use stays; and then the older one.
         let worth = |(id, path): &(&PathId, &Path)| {
-            (
-                path.proven && !path.silent,
-                !path.silent,
-                path.kind,
-                Some(**id) == before,
-                std::cmp::Reverse(**id),
-            )
+            let usable = path.proven && !path.silent;
+            let in_use = Some(**id) == before;
+            (usable, !path.silent, usable.then_some(path.kind), in_use, path.kind, std::cmp::Reverse(**id))
         };
         self.current = self.open.iter().max_by_key(worth).map(|(id, _)| *id);
         self.current != before

@@ -171,6 +171,30 @@ fn bulk_goes_as_soon_as_a_direct_path_is_there() {
 }
 
 #[test]
+fn a_path_that_opens_and_leads_nowhere_costs_nothing() {
+    let mut world = World::new(1);
+    world.open(PathKind::Relay, Weather { delay: 50, ..Weather::FAIR });
+    // Before the relay has answered its first ping.
+    let nowhere = world.open(PathKind::Lan, Weather::FAIR);
+    world.kill(nowhere);
+    for number in 0..20_u8 {
+        let before = world.now;
+        world.say(0, CONTROL, vec![number]);
+        assert!(
+            world.until(200, |world| world.heard(1, CONTROL).len() == usize::from(number) + 1),
+            "{number}"
+        );
+        assert!(world.now - before <= 60, "message {number} took {} ms", world.now - before);
+        world.pass(500);
+    }
+    assert!(
+        world.seen[0].in_use.iter().all(|kind| *kind == Some(PathKind::Relay)),
+        "{:?}",
+        world.seen[0].in_use
+    );
+}
+
+#[test]
 fn what_is_on_the_way_is_bounded() {
     let mut world = World::new(1);
     let path = world.open(PathKind::Direct, Weather::FAIR);
