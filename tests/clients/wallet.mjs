@@ -68,7 +68,8 @@ export class Wallet {
         throw new Error(`the daemon ended with ${code} before it served`);
       }),
     ]);
-    const { broker_url } = JSON.parse(line);
+    const { broker_url, pid } = JSON.parse(line);
+    this.pid = pid;
     this.issuer = broker_url;
     this.port = Number(new URL(broker_url).port);
     await this.unlock();
