@@ -39,3 +39,8 @@ pub fn head(bytes: &[u8]) {
 pub fn rpc(bytes: &[u8]) {
     crate::dxos::fuzz(bytes);
 }
+
+/// Reads a line of the SDK, and what it asks for.
+pub fn data(bytes: &[u8]) {
+    crate::native::fuzz(bytes);
+}

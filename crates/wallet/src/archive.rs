@@ -304,3 +304,12 @@ fn read_whole(path: &Path) -> Result<Vec<u8>, WalletError> {
     }
     Ok(bytes)
 }
+
+/// Reads any bytes as a file of a space, and as what is sealed in one, for `fuzz/`.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let _ = ArchiveForm::of(bytes);
+    if let Ok((_, documents)) = parse(bytes, &Gauge::unseen()) {
+        let _ = batches(&documents);
+    }
+}

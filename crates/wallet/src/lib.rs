@@ -47,6 +47,8 @@ mod tokens;
 mod view;
 
 pub use approve::Ticket;
+#[cfg(fuzzing)]
+pub use archive::fuzz as fuzz_archive;
 pub use archive::{Imported, Sealing};
 pub use asker::{AppKind, Asker, Process};
 pub use collection::{By, ItemVersion, ItemView, SpaceApp, SpaceDetails};

@@ -151,3 +151,20 @@ impl Peer {
         }
     }
 }
+
+/// Reads parameters as those of every method, for `fuzz/`.
+#[cfg(fuzzing)]
+pub(super) fn fuzz(given: &Value) {
+    let _ = params::<Named>(given);
+    if let Ok(asked) = params::<InSpace>(given) {
+        let _ = (space(&asked.space), query(asked.query.as_ref()));
+    }
+    let _ = params::<Put>(given);
+    let _ = params::<Text>(given);
+    if let Ok(Edit { version, .. }) = params(given) {
+        let _ = heads(version);
+    }
+    if let Ok(SyncMessage { message, .. }) = params(given) {
+        let _ = BASE64.decode(message.as_bytes());
+    }
+}

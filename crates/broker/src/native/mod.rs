@@ -210,3 +210,12 @@ impl Peer {
         tokio::time::timeout(PATIENCE, sent).await.ok()?.ok()
     }
 }
+
+/// Reads any bytes as a frame, and its parameters as those of every method, for `fuzz/`.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(Frame { method, params, .. }) = serde_json::from_str(text) else { return };
+    let _ = Watch::open(&method, &params);
+    calls::fuzz(&params);
+}

@@ -13,6 +13,7 @@ mod arguments;
 mod bars;
 mod crash;
 mod daemon;
+mod hostile;
 mod leaving;
 mod lines;
 mod requests;

@@ -76,6 +76,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     if wants(&["echo"]) {
         printed +=
             &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "echo"]).output()?;
+        printed += &Run::program("node", &place.at("tests/clients"))
+            .env("HALO_BIN", &halo)
+            .args(["echo.mjs"])
+            .output()?;
     }
     if wants(&["dxos"]) {
         setup::installed(place, "tests/dxos")?;
