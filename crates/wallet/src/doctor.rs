@@ -7,7 +7,7 @@ use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
 use halo_protocol::FeedKey;
 use halo_protocol::audit::verify_chain;
 use halo_protocol::credential::Credential;
-use halo_protocol::epoch::Epoch;
+use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +141,12 @@ impl Open {
             match Epoch::decode(&bytes) {
                 Ok(epoch) => opens |= contents.add(&self.keys, &epoch),
                 Err(error) => report.problems.push(format!("an epoch of space {space}: {error}")),
+            }
+        }
+        for bytes in self.store.epoch_shares(space)? {
+            match EpochShare::decode(&bytes) {
+                Ok(share) => opens |= contents.add_share(&self.keys, &share, 0),
+                Err(error) => report.problems.push(format!("a key of space {space}: {error}")),
             }
         }
         if !opens && self.store.feeds(space)?.iter().any(|feed| feed.applied > 0) {
