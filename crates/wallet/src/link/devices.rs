@@ -144,7 +144,7 @@ impl Wallet {
         if let Some(net) = net {
             net.mesh.reconfigure(config).await.map_err(super::net::bad)?;
         }
-        self.job(|engine| engine.tell(Event::Sync)).await
+        self.job(|engine| engine.devices_changed()).await
     }
 }
 

@@ -243,7 +243,10 @@ impl Engine {
             .devices
             .iter()
             .filter(|(key, device)| !device.revoked && **key != open.keys.device_key());
-        if others.count() == 0 && !open.recovered {
+        // The words may bring back another device elsewhere: that one is waited for where a server was set, or by whoever
+        // wants to be found in the local network.
+        let may_come = !self.mesh_config().servers.is_empty() || self.network_options.lan == Some(true);
+        if others.count() == 0 && !open.recovered && !may_come {
             return None;
         }
         let secret = TopicSecret::from_bytes(open.keys.meeting_secret().ok()?.as_slice())?;
@@ -261,6 +264,8 @@ impl Wallet {
         let begun = self
             .job(move |engine| {
                 engine.network_options = options;
+                // Whether anybody is to be met may be another matter now.
+                engine.tell(Event::Devices);
                 engine.net.clone().map(|net| (net, engine.mesh_config()))
             })
             .await?;

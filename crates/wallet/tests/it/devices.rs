@@ -5,13 +5,13 @@ use std::time::Duration;
 use halo_mesh::signaller::{Signaller, SignallerConfig};
 use halo_wallet::{
     By, Event, Gauge, InvitationState, InviteDevice, JoinDevice, KeychainChoice, NetworkOptions, PutItem,
-    RevokeDevice, SpaceId, Wallet,
+    RecoverIdentity, RevokeDevice, SpaceId, Wallet,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
-use crate::world::{PAGE, World, page, request, yes};
+use crate::world::{PAGE, World, create, page, request, yes};
 
 /// Whatever does not happen by then does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -187,6 +187,58 @@ async fn a_device_that_was_removed_gets_nothing_any_more() {
     let devices = host.snapshot().devices.clone();
     let gone = devices.iter().find(|device| device.device_key == laptop).unwrap();
     assert!(gone.revoked.is_some() && !gone.online, "{gone:?}");
+}
+
+#[tokio::test]
+async fn the_words_bring_everything_back_from_a_device_that_can_be_reached_and_evict_it() {
+    let signalling = Signalling::start().await;
+    let (one, two) = (World::new(), World::new());
+    let host = signalling.open(&one).await;
+    let words = host.create_identity(create("Ada", None)).await.unwrap().phrase.unwrap();
+    let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
+    host.put_item(&By::Owner, space, task("Milk")).await.unwrap();
+    // It looks for others once there may be some.
+    let recovering = signalling.open(&two).await;
+    let recover = RecoverIdentity {
+        phrase: words.clone(),
+        name: "Ada".into(),
+        passphrase: None,
+        keychain: KeychainChoice::Os,
+    };
+    recovering.recover_identity(recover).await.unwrap();
+    until(&recovering, "what the old device had", async |new| titles(new, space).await == ["Milk"]).await;
+    recovering.put_item(&By::Owner, space, task("Bread")).await.unwrap();
+    until(&host, "what the new device wrote", async |host| titles(host, space).await.len() == 2).await;
+    let old = host.snapshot().identity.clone().unwrap().device_key;
+    let revoke = RevokeDevice { device_key: old.clone(), phrase: Some(words), passphrase: None };
+    recovering.revoke_device(revoke).await.unwrap();
+    recovering.put_item(&By::Owner, space, task("Secret")).await.unwrap();
+    let devices = recovering.snapshot().devices.clone();
+    assert!(devices.iter().any(|device| device.device_key == old && device.revoked.is_some()), "{devices:?}");
+    assert_eq!(titles(&host, space).await, ["Bread", "Milk"]);
+}
+
+#[tokio::test]
+async fn an_app_is_moved_to_an_alias_that_a_removed_device_never_knew() {
+    let signalling = Signalling::start().await;
+    let (one, two) = (World::new(), World::new());
+    let (host, guest) = (one.ada().await, signalling.open(&two).await);
+    signalling.tell(&host).await;
+    let grant =
+        crate::world::approved(&host, request(page(PAGE), &[halo_wallet::Scope::Profile]), yes()).await;
+    let laptop = linked(&host, &guest).await;
+    let sub = |wallet: &Wallet| wallet.snapshot().apps.first().unwrap().sub.clone();
+    let before = sub(&host);
+    assert_eq!(sub(&guest), before);
+    let revoke = RevokeDevice { device_key: laptop, phrase: None, passphrase: None };
+    let removal = host.revoke_device(revoke).await.unwrap();
+    assert_eq!(removal.aliases.iter().map(|alias| alias.grant.clone()).collect::<Vec<_>>(), [grant.clone()]);
+    assert_eq!(sub(&host), before, "apps know the user as before until they are moved");
+    host.fresh_alias(&grant).await.unwrap();
+    assert_ne!(sub(&host), before);
+    let after = sub(&host);
+    host.close().await;
+    assert_eq!(sub(&signalling.open(&one).await), after);
 }
 
 // threat: 28
