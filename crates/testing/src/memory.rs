@@ -47,13 +47,23 @@ impl Needle {
 /// Counts the pieces (of 16 bytes) of `needles` in all memory that this process can write.
 #[must_use]
 pub fn search(needles: &[Needle]) -> usize {
+    search_of("self", needles)
+}
+
+/// The same in a process that this one may look into.
+#[must_use]
+pub fn search_in(pid: u32, needles: &[Needle]) -> usize {
+    search_of(&pid.to_string(), needles)
+}
+
+fn search_of(process: &str, needles: &[Needle]) -> usize {
     let pieces: Vec<&[u8]> = needles.iter().flat_map(|needle| needle.0.chunks_exact(PIECE)).collect();
     let mut begins = [false; 256];
     for piece in &pieces {
         begins[usize::from(piece[0] ^ TURN)] = true;
     }
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+    let maps = std::fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let mut memory = std::fs::File::open(format!("/proc/{process}/mem")).unwrap();
     let mut window = vec![0_u8; STEP + PIECE];
     let mut hits = 0;
     for line in maps.lines().filter(|line| line.contains(" rw")) {

@@ -131,3 +131,54 @@ fn view(entry: &AuditEntry) -> ActivityView {
 fn unreadable(seq: u64) -> ActivityView {
     ActivityView { seq, at: 0, event: "unreadable".to_owned(), app: None, details: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use halo_keystore::{KdfCost, KeychainChoice, Keystore, MemoryKeychain, NewKeystore};
+    use halo_protocol::Timestamp;
+
+    use super::*;
+    use crate::{CreateIdentity, KdfTarget, WalletConfig};
+
+    // threat: 35
+    #[tokio::test]
+    async fn an_entry_that_this_device_did_not_write_is_shown_where_it_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = WalletConfig {
+            profile: dir.path().join("profile"),
+            keychain: Arc::new(MemoryKeychain::default()),
+            program: "test".into(),
+            kdf_target: KdfTarget::Floor,
+            watch_session: false,
+        };
+        let wallet = Wallet::open(config.clone()).await.unwrap();
+        let create = CreateIdentity { name: "Ada".into(), passphrase: None, keychain: KeychainChoice::Os };
+        wallet.create_identity(create).await.unwrap();
+        assert_eq!(wallet.snapshot().audit_broken_at, None);
+        // Somebody who got at the store's key hides what they did behind an entry that fits the chain.
+        let wanted = NewKeystore { choice: KeychainChoice::Os, passphrase: None, cost: KdfCost::FLOOR };
+        let (_, foreign) = Keystore::create(dir.path(), wanted, Arc::new(MemoryKeychain::default())).unwrap();
+        let forged = wallet
+            .try_job(move |engine| {
+                let open = engine.unlocked()?;
+                let head = open.store.audit_head()?;
+                let now = Timestamp::from_millis(1_700_000_000_000);
+                let entry = AuditEntry::next(head, now, AuditEvent::SettingsChanged);
+                let entry = entry.sign(&*foreign.device());
+                open.store.write(|tx| tx.append_audit(&entry))?;
+                Ok(entry.seq)
+            })
+            .await
+            .unwrap();
+        wallet.close().await;
+        let wallet = Wallet::open(config).await.unwrap();
+        assert_eq!(wallet.snapshot().audit_broken_at, Some(forged));
+        wallet.lock().await.unwrap();
+        wallet.unlock(None, false).await.unwrap();
+        assert_eq!(wallet.snapshot().audit_broken_at, Some(forged), "it does not heal");
+        let log = wallet.activity(None, 500, None, None).await.unwrap();
+        assert!(log.iter().any(|entry| entry.seq == forged), "and it is shown, not left out");
+    }
+}

@@ -15,11 +15,11 @@ const known: Record<string, Said> = {
   'keystore.passphrase_required': { happened: 'A passphrase is needed.', todo: 'Type it and try again.' },
   'keystore.entry_missing': {
     happened: 'Your keychain no longer has the key for this profile.',
-    todo: 'If you use several keychains or restored your system, bring that keychain back and try again. Otherwise restore from your 24 words in a new profile. Nothing was deleted.',
+    todo: 'Nothing was deleted. If you use several keychains or restored your system, bring that keychain back and try again. If that cannot be done, move the folder named below to a safe place and start HALO again: it offers to restore your 24 words.',
   },
   'keystore.entry_changed': {
     happened: 'The key for this profile in your keychain was changed by another program.',
-    todo: 'Restore your keychain from a copy, or restore from your 24 words in a new profile.',
+    todo: 'Restore your keychain from a copy, and try again. If that cannot be done, move the folder named below to a safe place and start HALO again: it offers to restore your 24 words.',
   },
   'keystore.keychain_locked': {
     happened: 'Your keychain is locked.',
@@ -47,7 +47,7 @@ const known: Record<string, Said> = {
   },
   'keystore.sealed_damaged': {
     happened: 'The file with your sealed key is damaged.',
-    todo: 'Put back a copy of the profile folder, or restore from your 24 words in a new profile.',
+    todo: 'Nothing was changed. Put back a copy of the profile folder, and try again. If that cannot be done, move the folder named below to a safe place and start HALO again: it offers to restore your 24 words.',
   },
   'keystore.kdf_below_floor': {
     happened: 'The file with your sealed key was edited so that it is easier to guess.',

@@ -20,4 +20,5 @@ mod requests;
 mod secrets;
 mod spaces;
 mod trouble;
+mod users;
 mod world;

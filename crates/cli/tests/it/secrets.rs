@@ -109,3 +109,24 @@ fn the_files_of_a_profile_show_nothing() {
     }
     assert!(files >= 3, "lock, keystore and store were searched");
 }
+
+// threat: 34
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_that_was_locked_has_neither_passphrase_nor_words_in_its_memory() {
+    use halo_testing::memory::{Needle, search_in};
+    let world = World::without_keychain();
+    let created = world.init_sealed();
+    let phrase = created["phrase"].as_str().unwrap().to_owned();
+    let input = format!("{PASSPHRASE}\n");
+    let daemon = world.daemon();
+    world.run_with(&["--json", "unlock", "--passphrase-stdin"], &input).json();
+    let shown =
+        world.run_with(&["--json", "identity", "phrase", "show", "--passphrase-stdin"], &input).json();
+    assert_eq!(shown["phrase"], phrase.as_str());
+    world.run_with(&["--json", "identity", "phrase", "confirm"], &format!("{phrase}\n")).json();
+    world.json(&["lock"]);
+    let found = |text: &str| search_in(daemon.pid(), &[Needle::new(text.as_bytes().to_vec())]);
+    assert!(found(world.profile().to_str().unwrap()) > 0, "the search finds what is there");
+    assert_eq!((found(PASSPHRASE), found(&phrase)), (0, 0));
+}

@@ -40,6 +40,11 @@ impl World {
         Self { dir, bus: None }
     }
 
+    /// Where everything of it is.
+    pub(crate) fn home(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     pub(crate) fn profile(&self) -> PathBuf {
         self.dir.path().join("profile")
     }
