@@ -184,7 +184,7 @@ test("a stock Automerge Repo keeps documents in a space, and survives that the w
 
 /** Asks until the document is there: what one repo has just made is on its way for a moment. */
 async function found(repo, url) {
-  const late = AbortSignal.timeout(30_000);
+  const late = AbortSignal.timeout(60_000);
   for (;;) {
     try {
       return await repo.find(url);

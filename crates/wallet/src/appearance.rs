@@ -96,6 +96,12 @@ fn is_hidden(letter: char) -> bool {
 }
 
 /// The part of a host that somebody registered (Public Suffix List).
+/// The site of an origin: what somebody registered, whatever they put before it. On this machine each port is a site.
+pub(crate) fn site(origin: &str) -> String {
+    let url = Url::parse(origin).ok().filter(|url| url.domain().is_some() && !is_loopback(url));
+    url.and_then(|url| registrable(&url)).unwrap_or_else(|| origin.to_owned())
+}
+
 fn registrable(url: &Url) -> Option<String> {
     match url.host()? {
         Host::Domain(domain) => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::appearance::{asker_view, clean_message};
+use crate::appearance::{asker_view, clean_message, site};
 use crate::approvals::{Effect, NotTaken, Refused, Waiting};
 use crate::asker::{AppKind, Asker};
 use crate::engine::{Engine, clock};
@@ -243,10 +243,11 @@ fn check(request: &SignInRequest, approval: &Approval) -> Result<(), WalletError
     Ok(())
 }
 
-/// What an app is muted by: the origin of a page, the executable of a program (which can rename itself).
+/// Who has one prompt, and is muted: the site of a page, since it costs nothing to have a thousand addresses there; the
+/// executable of a program, which can rename itself.
 fn asker_key(asker: &Asker) -> String {
     match (asker.kind, asker.process.as_ref().and_then(|process| process.path.as_ref())) {
-        (AppKind::Web, _) if !asker.impostor => asker.client_id.clone(),
+        (AppKind::Web, _) if !asker.impostor => site(&asker.client_id),
         (_, Some(path)) => format!("exe:{path}"),
         _ => format!("id:{}", asker.client_id),
     }

@@ -7,7 +7,7 @@ const EVERY = 25;
  *
  * Errors count as "not yet"; the last one is told if the deadline passes.
  */
-export async function until(what, look, { within = 15_000, every = EVERY } = {}) {
+export async function until(what, look, { within = 60_000, every = EVERY } = {}) {
   const deadline = Date.now() + within;
   let last;
   for (;;) {

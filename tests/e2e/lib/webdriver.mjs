@@ -41,7 +41,7 @@ export class Session {
       capabilities: { alwaysMatch: { 'tauri:options': { application, args } } },
     });
     const session = new Session(`${driver}/session/${sessionId}`);
-    await session.#post('timeouts', { script: 20_000, implicit: 0, pageLoad: 20_000 });
+    await session.#post('timeouts', { script: 60_000, implicit: 0, pageLoad: 60_000 });
     return session;
   }
 

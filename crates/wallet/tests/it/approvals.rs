@@ -1,6 +1,6 @@
 //! Requests, from asking to the grant and back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use halo_wallet::{
     AnsweredBy, Approval, Comparison, Event, Outcome, ProfileField, Scope, State, WalletError,
@@ -40,10 +40,46 @@ async fn a_denied_app_gets_nothing() {
 async fn a_click_in_the_window_counts_only_after_half_a_second() {
     let world = World::new();
     let wallet = world.ada().await;
-    let ticket = wallet.ask(request(page(PAGE), &[Scope::OpenId])).await.unwrap();
-    let early = wallet.approve(&ticket.id, yes(), AnsweredBy::Window).await;
-    assert!(matches!(early, Err(WalletError::TooSoon)));
-    assert_eq!(wallet.snapshot().requests.len(), 1, "the prompt stays");
+    // Until an answer was quick enough to tell: the machine may be busy with something else for half a second.
+    for _ in 0..100 {
+        let began = Instant::now();
+        let ticket = wallet.ask(request(page(PAGE), &[Scope::OpenId])).await.unwrap();
+        let early = wallet.approve(&ticket.id, yes(), AnsweredBy::Window).await;
+        if began.elapsed() < Duration::from_millis(500) {
+            assert!(matches!(early, Err(WalletError::TooSoon)));
+            assert_eq!(wallet.snapshot().requests.len(), 1, "the prompt stays");
+            return;
+        }
+    }
+    panic!("no answer came within half a second");
+}
+
+// threat: 11, 12
+#[tokio::test]
+async fn a_site_has_one_prompt_and_one_mute_however_many_addresses_it_has() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let ask = |origin: &str| wallet.ask(request(page(origin), &[Scope::OpenId]));
+    let waiting = || wallet.snapshot().requests.len();
+    let first = ask("https://a.evil.example").await.unwrap();
+    let second = ask("https://b.evil.example").await.unwrap();
+    assert_eq!((waiting(), first.outcome().await), (1, Outcome::Withdrawn));
+    wallet.deny(&second.id).await.unwrap();
+    for address in ["https://c.evil.example", "https://evil.example:8443"] {
+        let ticket = ask(address).await.unwrap();
+        wallet.deny(&ticket.id).await.unwrap();
+    }
+    let again = ask("https://d.evil.example").await.unwrap();
+    assert_eq!((waiting(), again.outcome().await), (0, Outcome::Muted));
+    // Others are others: another site, and what is served from another port of this machine.
+    let _others = [
+        ask("https://good.example").await.unwrap(),
+        ask("http://localhost:4000").await.unwrap(),
+        ask("http://localhost:5000").await.unwrap(),
+        ask("https://192.0.2.1").await.unwrap(),
+        ask("https://192.0.2.2").await.unwrap(),
+    ];
+    assert_eq!(waiting(), 5);
 }
 
 // threat: 8
