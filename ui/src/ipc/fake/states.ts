@@ -97,7 +97,7 @@ export const states = {
     ...open,
     apps: [
       app('https://app.fieldnotes.example', 'Field Notes', { scopes: ['openid', 'profile'], fields: ['name'] }),
-      app('http://localhost:4000', 'Hello', { last_used: Date.now() - 40_000, scopes: ['openid', 'halo:spaces', 'halo:spaces:write'] }),
+      app('http://localhost:4000', 'Hello', { last_used: Date.now() - 40_000, scopes: ['openid', 'halo:spaces', 'halo:spaces:write'], spaces: ['B1', 'B2'] }),
       app('sketchbook', 'Sketchbook', { kind: 'native', origin: null, process: '/usr/bin/sketchbook', identity: true, scopes: ['openid', 'halo:identity'] }),
     ],
   },
