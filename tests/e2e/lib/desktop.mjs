@@ -123,9 +123,12 @@ export class Desktop {
     await this.launch();
   }
 
-  /** Ends app and driver. */
+  /** Ends app and driver; the profile is free then. */
   async end() {
+    const pid = this.pid();
     await this.session?.end().catch(() => {});
+    // Waited for: once the driver is gone, nobody ends the app any more.
+    if (pid) await until('the app to end', () => !existsSync(`/proc/${pid}`));
     await this.#driver.end();
   }
 
