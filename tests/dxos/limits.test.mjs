@@ -79,11 +79,11 @@ test("another app's space does not exist for it", async () => {
   const { SpacesService, DataService } = theirs.services.services;
   await assert.rejects(SpacesService.updateSpace({ spaceKey: space.key, state: 6 }), /no such space/);
   const stream = DataService.subscribe({ subscriptionId: "thief", spaceId: space.id });
-  await stream.waitUntilReady();
+  const failed = await new Promise((resolve) => stream.subscribe(() => resolve("data"), (error) => resolve(error)));
+  assert.match(String(failed.message), /no such space/);
   const documentId = space.internal.data.pipeline.spaceRootUrl.split(":")[1];
-  const failed = new Promise((resolve) => stream.subscribe(() => resolve("data"), (error) => resolve(error)));
-  await DataService.updateSubscription({ subscriptionId: "thief", addIds: [documentId], removeIds: [] });
-  assert.match(String((await failed).message), /space/);
+  const request = { subscriptionId: "thief", addIds: [documentId], removeIds: [] };
+  await assert.rejects(DataService.updateSubscription(request), /no such subscription/);
   // Nor by a query over everything.
   const found = await theirs.spaces.query(Query.type(Task)).run();
   assert.deepEqual(found.objects.map((task) => task.title), []);

@@ -34,11 +34,19 @@ pub struct Tuning {
     pub limits: Limits,
     /// Who says which process is at the other end.
     pub kernel: Arc<dyn Attribution>,
+    /// Where DXOS's clients look for an agent.
+    #[cfg(unix)]
+    pub agent_folder: PathBuf,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { limits: Limits::default(), kernel: Arc::new(Kernel) }
+        Self {
+            limits: Limits::default(),
+            kernel: Arc::new(Kernel),
+            #[cfg(unix)]
+            agent_folder: crate::dxos::agent::folder(),
+        }
     }
 }
 
@@ -97,6 +105,9 @@ impl Broker {
                 .map_err(BrokerError::io("control.sock cannot be opened"))?;
             let door = crate::serve::Door::new(&face, &router, &connections);
             tasks.spawn(door.serve_unix(native));
+            let agent =
+                crate::dxos::agent::keep(Arc::clone(&face), Arc::clone(&connections), tuning.agent_folder);
+            tasks.spawn(agent);
             tasks.spawn(crate::control::serve(control, wallet.clone(), stopping.clone(), end));
         }
         #[cfg(not(unix))]
@@ -164,8 +175,14 @@ async fn follow(face: Arc<Face>, mut wallet: halo_wallet::Watch, stopping: Stopp
             () = stopping.begun() => return,
         };
         match event {
-            Some(Event::Revoked(grant)) => face.openid.forget(&grant),
-            Some(Event::Locked) => face.openid.forget_all(),
+            Some(Event::Revoked(grant)) => {
+                face.openid.forget(&grant);
+                face.gossip.forget(&grant);
+            }
+            Some(Event::Locked) => {
+                face.openid.forget_all();
+                face.gossip.forget_all();
+            }
             // Some events may have been missed: what the snapshot does not vouch for is gone.
             Some(Event::Changed) => face.openid.keep_only(&face.wallet.snapshot()),
             Some(_) => {}

@@ -16,7 +16,7 @@ use crate::state::Face;
 /// What a subprotocol begins with that carries a token.
 const BEARER: &str = "base64url.bearer.authorization.dxos.org.";
 /// Largest frame: an update of several documents.
-const FRAME: usize = 16 * 1024 * 1024;
+pub(crate) const FRAME: usize = 16 * 1024 * 1024;
 
 /// A line that may be opened: who, and a place among the open WebSockets.
 pub(crate) struct Line {
@@ -25,7 +25,20 @@ pub(crate) struct Line {
     place: Place,
 }
 
-struct Place(Arc<Face>);
+/// A place among the open WebSockets.
+pub(crate) struct Place(Arc<Face>);
+
+impl Place {
+    /// One more, if there is one.
+    pub(crate) fn take(face: &Arc<Face>) -> Result<Self, OAuthError> {
+        let before = face.sockets.fetch_add(1, Ordering::AcqRel);
+        let place = Self(Arc::clone(face));
+        if before >= face.limits.sockets {
+            return Err(OAuthError::status(StatusCode::SERVICE_UNAVAILABLE, "too many lines are open"));
+        }
+        Ok(place)
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -43,12 +56,7 @@ impl Line {
         if !scopes.is_some_and(|scopes| scopes.contains(&Scope::Spaces)) {
             return Err(OAuthError::new("insufficient_scope", "this needs the scope halo:spaces"));
         }
-        let before = face.sockets.fetch_add(1, Ordering::AcqRel);
-        let place = Place(Arc::clone(face));
-        if before >= face.limits.sockets {
-            return Err(OAuthError::status(StatusCode::SERVICE_UNAVAILABLE, "too many lines are open"));
-        }
-        Ok(Self { protocol, access, place })
+        Ok(Self { protocol, access, place: Place::take(face)? })
     }
 
     /// Opens it, and speaks.

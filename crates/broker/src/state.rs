@@ -10,6 +10,7 @@ use halo_wallet::{State, Wallet};
 use tokio::sync::watch;
 
 use crate::address::Address;
+use crate::dxos::Gossip;
 use crate::evidence::Attribution;
 use crate::limits::{Buckets, Limits, lock};
 use crate::openid::Openid;
@@ -23,6 +24,8 @@ pub(crate) struct Face {
     pub(crate) requests: Buckets,
     pub(crate) asks: Buckets,
     pub(crate) openid: Openid,
+    /// What lines of DXOS apps tell each other.
+    pub(crate) gossip: Gossip,
     /// WebSockets that are open.
     pub(crate) sockets: AtomicUsize,
     /// When this process began to serve: proofs from before may have been used up by an earlier one.
@@ -51,6 +54,7 @@ impl Face {
             requests: Buckets::new(limits.requests),
             asks: Buckets::new(limits.asks),
             openid: Openid::default(),
+            gossip: Gossip::default(),
             sockets: AtomicUsize::new(0),
             since: crate::clock::now(),
             stopping,

@@ -410,6 +410,9 @@ pub(crate) struct SetSettings {
     /// Lock when the screen locks or the machine sleeps
     #[arg(long, value_name = "on|off")]
     pub(crate) lock_with_screen: Option<OnOff>,
+    /// Let programs made for DXOS find HALO where they look for DXOS's agent
+    #[arg(long, value_name = "on|off")]
+    pub(crate) dxos_agent: Option<OnOff>,
     /// How the window looks
     #[arg(long, value_name = "system|light|dark")]
     pub(crate) theme: Option<Theme>,

@@ -9,6 +9,7 @@ mod guard;
 mod ids;
 mod index;
 mod item;
+mod kept;
 pub mod query;
 pub mod replication;
 mod sync;

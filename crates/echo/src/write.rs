@@ -155,7 +155,7 @@ impl Document {
         })
     }
 
-    fn write(
+    pub(crate) fn write(
         &mut self,
         pen: Pen,
         change: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,

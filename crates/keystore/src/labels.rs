@@ -36,6 +36,12 @@ pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
 /// From the newest alias seed: where the identity's own devices meet.
 pub(crate) const MEETING: &[u8] = b"halo v1 meeting secret";
+/// From the alias seed, salted with app and epoch: who the user is to one DXOS app (P-256).
+pub(crate) const DXOS_IDENTITY: &[u8] = b"halo v1 dxos identity key";
+/// From the alias seed, salted with app and epoch: the name of the HALO space before one DXOS app (P-256).
+pub(crate) const DXOS_SPACE: &[u8] = b"halo v1 dxos halo space key";
+/// From the alias seed, salted with app, epoch and device: a device before one DXOS app (P-256).
+pub(crate) const DXOS_DEVICE: &[u8] = b"halo v1 dxos device key";
 /// From the alias seed: seals files for oneself.
 pub(crate) const ARCHIVE: &[u8] = b"halo v1 archive key";
 /// From the alias seed: the key of the identity's HALO space.

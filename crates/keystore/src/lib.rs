@@ -7,6 +7,7 @@
 
 mod archive;
 mod content;
+mod dxos;
 mod error;
 mod files;
 mod hpke_box;
@@ -24,6 +25,7 @@ mod signers;
 
 pub use archive::{ArchiveForm, ArchiveKey};
 pub use content::ContentKey;
+pub use dxos::{DxosRole, DxosSigner};
 pub use error::{KeychainError, KeystoreError};
 pub use kdf::{KdfCost, calibrate};
 pub use keychain::{Keychain, KeychainState, MemoryKeychain, OsKeychain, probe};

@@ -145,9 +145,13 @@ impl Keys {
     /// # Errors
     /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
     pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
-        let seed = self.seeds.as_ref().and_then(|seeds| seeds.at(epoch)).ok_or(CLOSED)?;
         let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
-        AliasSigner::new(seed.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+        AliasSigner::new(self.seed_at(epoch)?.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+    }
+
+    /// The seed that holds in an epoch.
+    pub(crate) fn seed_at(&self, epoch: u32) -> Result<&Secret, KeystoreError> {
+        self.seeds.as_ref().and_then(|seeds| seeds.at(epoch)).ok_or(CLOSED)
     }
 
     /// Makes a fresh seed, of which a thief knows nothing, for all aliases of `epoch` and later. Say it to the other devices, by

@@ -27,11 +27,29 @@ pub enum Scope {
     /// Make spaces, and write in those it sees.
     #[serde(rename = "halo:spaces:write")]
     SpacesWrite,
+    /// See the user's devices: what they are called, and which one this is.
+    #[serde(rename = "halo:devices")]
+    Devices,
+    /// See the user's contacts.
+    #[serde(rename = "halo:contacts")]
+    Contacts,
+    /// Invite people into spaces, and accept invitations.
+    #[serde(rename = "halo:invitations")]
+    Invitations,
 }
 
 impl Scope {
     /// Every scope this version understands.
-    pub const ALL: [Self; 5] = [Self::OpenId, Self::Profile, Self::Identity, Self::Spaces, Self::SpacesWrite];
+    pub const ALL: [Self; 8] = [
+        Self::OpenId,
+        Self::Profile,
+        Self::Identity,
+        Self::Spaces,
+        Self::SpacesWrite,
+        Self::Devices,
+        Self::Contacts,
+        Self::Invitations,
+    ];
 
     /// The name on the wire.
     #[must_use]
@@ -42,6 +60,9 @@ impl Scope {
             Self::Identity => "halo:identity",
             Self::Spaces => "halo:spaces",
             Self::SpacesWrite => "halo:spaces:write",
+            Self::Devices => "halo:devices",
+            Self::Contacts => "halo:contacts",
+            Self::Invitations => "halo:invitations",
         }
     }
 

@@ -6,8 +6,10 @@
 //! The attack this guards against is an app that names somebody else's space or document: both are looked up by what
 //! the app's grant allows, and a document that is another space's does not exist for it.
 
-use halo_echo::query::{Query, evaluate};
-use halo_echo::{Document, DocumentId, EchoError, Heads, Index, NewItem, SpaceId};
+use std::collections::BTreeSet;
+
+use halo_echo::query::{Query, find};
+use halo_echo::{Document, DocumentId, EchoError, Heads, Item, NewItem, SpaceId};
 use halo_protocol::feed::Payload;
 use halo_store::{SpaceAppRow, SpaceRow};
 
@@ -198,14 +200,42 @@ impl Wallet {
                     continue;
                 }
                 let name = space.id.to_string();
-                let items = open.store.items(&name);
-                for id in evaluate::<_, WalletError>(&query, &items)? {
-                    if let Some(item) = items.item(&id)? {
-                        hits.push(Hit { id, space: space.id, document: item.document });
-                    }
-                }
+                let found = find::<_, WalletError>(&query, &open.store.items(&name))?;
+                hits.extend(found.into_iter().map(|(id, document)| Hit { id, space: space.id, document }));
             }
             Ok(hits)
+        })
+        .await
+    }
+
+    /// What becomes of a query's answer by changes of documents: of each item that is in them, or was by what is
+    /// `known`, the document that it is found in now, if it is. `None` if that is not enough to know, and the query has
+    /// to be asked anew.
+    ///
+    /// # Errors
+    /// [`WalletError::Forbidden`], [`WalletError::NotFound`].
+    pub async fn query_again(
+        &self,
+        grant: &GrantId,
+        query: Query,
+        space: SpaceId,
+        documents: Vec<DocumentId>,
+        known: Vec<String>,
+    ) -> Result<Option<Vec<(String, Option<DocumentId>)>>, WalletError> {
+        let by = By::App(grant.clone());
+        self.try_job(move |engine| {
+            let open = engine.unlocked()?;
+            open.check(&by, space, Scope::Spaces)?;
+            let mut ids: BTreeSet<String> = known.into_iter().collect();
+            for document in documents {
+                if let Some(held) = open.spaces.hold(&open.store, space, document)? {
+                    ids.extend(
+                        Item::all_in(document, &held.document.objects()).into_iter().map(|item| item.id),
+                    );
+                }
+            }
+            let name = space.to_string();
+            Ok(query.again(&open.store.items(&name), ids)?)
         })
         .await
     }
@@ -236,7 +266,7 @@ impl Open {
         Ok(app_of(grant))
     }
 
-    fn spaces_of(&self, app: &str) -> Result<Vec<SpaceView>, WalletError> {
+    pub(crate) fn spaces_of(&self, app: &str) -> Result<Vec<SpaceView>, WalletError> {
         let mut spaces = self
             .spaces
             .apps

@@ -273,7 +273,7 @@ impl Binding {
     }
 }
 
-fn shared(grant: &Grant, field: ProfileField) -> bool {
+pub(crate) fn shared(grant: &Grant, field: ProfileField) -> bool {
     grant.scopes.contains(&Scope::Profile) && grant.fields.contains(&field)
 }
 

@@ -148,12 +148,14 @@ pub struct Settings {
     pub lock_with_screen: bool,
     /// `system`, `light` or `dark`.
     pub theme: Theme,
+    /// Programs written for DXOS find HALO where they look for DXOS's agent; each asks once.
+    pub dxos_agent: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         // Ten minutes: what 1Password does.
-        Self { auto_lock_minutes: 10, lock_with_screen: true, theme: Theme::System }
+        Self { auto_lock_minutes: 10, lock_with_screen: true, theme: Theme::System, dxos_agent: false }
     }
 }
 

@@ -9,6 +9,9 @@ export const scopeWords: Record<Scope, string> = {
   'halo:identity': 'know your real identity',
   'halo:spaces': 'keep data with you, in spaces of its own and those you share with it',
   'halo:spaces:write': 'add to and change what is in those spaces',
+  'halo:devices': 'see your devices and what you call them',
+  'halo:contacts': 'see your contacts',
+  'halo:invitations': 'invite people into spaces and accept invitations',
 };
 
 export const fieldWords: Record<ProfileField, string> = { name: 'Your name', picture: 'Your picture' };

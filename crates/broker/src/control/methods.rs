@@ -349,6 +349,7 @@ async fn set_settings(wallet: &Wallet, text: &[u8]) -> Answer {
         auto_lock_minutes: Option<u32>,
         lock_with_screen: Option<bool>,
         theme: Option<halo_wallet::Theme>,
+        dxos_agent: Option<bool>,
     }
     let changes: Changes = params(text)?;
     let before = wallet.snapshot().settings.clone();
@@ -358,6 +359,7 @@ async fn set_settings(wallet: &Wallet, text: &[u8]) -> Answer {
                 auto_lock_minutes: changes.auto_lock_minutes.unwrap_or(before.auto_lock_minutes),
                 lock_with_screen: changes.lock_with_screen.unwrap_or(before.lock_with_screen),
                 theme: changes.theme.unwrap_or(before.theme),
+                dxos_agent: changes.dxos_agent.unwrap_or(before.dxos_agent),
             })
             .await,
     )

@@ -7,10 +7,18 @@
 //! The frames of a connection are handled in order and one at a time: clients send what depends on a
 //! subscription right behind it.
 
+#[cfg(unix)]
+pub(crate) mod agent;
+mod archive;
+mod data;
+mod gossip;
 mod peer;
 mod proto;
+mod refused;
 mod services;
+mod spaces;
 mod streams;
+mod user;
 
 use std::sync::Arc;
 
@@ -19,10 +27,14 @@ use axum::extract::{Extension, State};
 use axum::response::Response;
 use http::HeaderMap;
 
+use halo_wallet::GrantId;
+
 use crate::evidence::Caller;
 use crate::line::Line;
-use crate::openid::{Access, OAuthError};
+use crate::openid::{Access, OAuthError, is_over};
 use crate::state::Face;
+
+pub(crate) use gossip::Gossip;
 
 /// `GET /dxos`, upgraded.
 pub(crate) async fn connect(
@@ -32,7 +44,9 @@ pub(crate) async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, OAuthError> {
     let line = Line::open(&face, &caller, &headers)?;
-    Ok(line.upgrade(upgrade, |face, access, socket| async move { peer::serve(&face, &access, socket).await }))
+    Ok(line.upgrade(upgrade, |face, access, socket| async move {
+        peer::serve(&face, &Grant::Token(access), socket).await;
+    }))
 }
 
 /// Reads any bytes as a frame, for `fuzz/`.
@@ -48,10 +62,38 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let _ = UpdateRequest::decode(payload.as_slice());
     let _ = UpdateSubscriptionRequest::decode(payload.as_slice());
     let _ = SubscribeRequest::decode(payload.as_slice());
+    let _ = archive::read(&payload);
     if let Ok(query) = QueryRequest::decode(payload.as_slice()) {
         let _ = halo_wallet::Query::parse(&query.query);
     }
 }
 
-/// The grant of a connection.
-type Grant = Access;
+/// By what right a line is open.
+enum Grant {
+    /// An access token, for as long as its sign-in lasts.
+    Token(Access),
+    /// The executable at the other end of the agent's socket, for as long as that is switched on.
+    #[cfg(unix)]
+    Program(GrantId),
+}
+
+impl Grant {
+    const fn grant(&self) -> &GrantId {
+        match self {
+            Self::Token(access) => access.grant(),
+            #[cfg(unix)]
+            Self::Program(grant) => grant,
+        }
+    }
+
+    fn is_over(&self, face: &Face) -> bool {
+        match self {
+            Self::Token(access) => is_over(face, access),
+            #[cfg(unix)]
+            Self::Program(grant) => {
+                let snapshot = face.wallet.snapshot();
+                !snapshot.settings.dxos_agent || !snapshot.grants.contains_key(grant)
+            }
+        }
+    }
+}

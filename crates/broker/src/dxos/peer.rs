@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::extract::ws::{Message, WebSocket};
 use halo_wallet::{Event, WalletError};
 use prost::Message as _;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::Grant;
+use super::gossip::Word;
 use super::proto::{Any, Content, Empty, Outcome, Request, Response, RpcError, RpcMessage, StreamClose};
 use super::streams::Stream;
 use crate::clock;
-use crate::openid::is_over;
 use crate::state::Face;
 
 /// Streams that one client may have open.
@@ -31,11 +32,6 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(name: &'static str, message: impl Into<String>) -> Self {
         Self { name, message: message.into() }
-    }
-
-    /// For what HALO does not do (yet).
-    pub(super) fn unsupported(what: &str) -> Self {
-        Self::new("NOT_SUPPORTED", format!("HALO does not support this: {what}"))
     }
 }
 
@@ -62,6 +58,8 @@ impl From<prost::DecodeError> for Failure {
 pub(super) struct Desk<'a> {
     pub(super) face: &'a Arc<Face>,
     pub(super) grant: &'a Grant,
+    /// The name of this line.
+    pub(super) line: u64,
 }
 
 /// One client.
@@ -73,15 +71,16 @@ pub(super) struct Peer<'a> {
 
 /// Serves one client until it goes, or must go.
 pub(super) async fn serve(face: &Arc<Face>, grant: &Grant, socket: WebSocket) {
-    let mut peer = Peer { desk: Desk { face, grant }, streams: BTreeMap::new(), socket };
+    let (line, words) = face.gossip.join();
+    let mut peer = Peer { desk: Desk { face, grant, line }, streams: BTreeMap::new(), socket };
     // Whichever way it ends, the client notices that the line is down.
-    let _ = peer.talk().await;
+    let _ = peer.talk(words).await;
     let _ = peer.socket.send(Message::Close(None)).await;
 }
 
 impl Peer<'_> {
     /// `None` once it is over.
-    async fn talk(&mut self) -> Option<()> {
+    async fn talk(&mut self, mut words: broadcast::Receiver<Word>) -> Option<()> {
         let mut watch = self.desk.face.wallet.watch();
         let stopping = self.desk.face.stopping.clone();
         // Clients wait for it before they do anything else.
@@ -90,7 +89,7 @@ impl Peer<'_> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            if is_over(self.desk.face, self.desk.grant) {
+            if self.desk.grant.is_over(self.desk.face) {
                 return None;
             }
             tokio::select! {
@@ -103,6 +102,12 @@ impl Peer<'_> {
                     Event::Locked => return None,
                     Event::Revoked(grant) if grant == *self.desk.grant.grant() => return None,
                     event => self.happened(&event).await?,
+                },
+                word = words.recv() => match word {
+                    Ok(word) => self.heard(&word).await?,
+                    // Somebody listens too slowly, and has missed some.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
                 },
                 _ = tick.tick() => self.ticked(clock::now()).await?,
                 () = stopping.begun() => return None,
@@ -143,7 +148,7 @@ impl Peer<'_> {
             let failure = Failure::new("BUSY", "too many streams are open");
             return self.respond(request.id, error(failure)).await;
         }
-        match self.desk.stream(&request.method, &payload) {
+        match self.desk.stream(&request.method, &payload).await {
             Ok(stream) => {
                 self.streams.insert(request.id, stream);
                 self.respond(request.id, Outcome::StreamReady(true)).await?;
@@ -178,6 +183,19 @@ impl Peer<'_> {
             .streams
             .iter_mut()
             .filter_map(|(id, stream)| stream.concerns(event).then_some(*id))
+            .collect();
+        for id in concerned {
+            self.refresh(id).await?;
+        }
+        Some(())
+    }
+
+    async fn heard(&mut self, word: &Word) -> Option<()> {
+        let (line, app) = (self.desk.line, self.desk.grant.grant());
+        let concerned: Vec<i32> = self
+            .streams
+            .iter_mut()
+            .filter_map(|(id, stream)| stream.hears(word, line, app).then_some(*id))
             .collect();
         for id in concerned {
             self.refresh(id).await?;

@@ -108,6 +108,8 @@ pub(super) struct Timestamp {
 pub(super) struct ProfileDocument {
     #[prost(string, optional, tag = "1")]
     pub(super) display_name: Option<String>,
+    #[prost(string, optional, tag = "2")]
+    pub(super) avatar_cid: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -120,32 +122,6 @@ pub(super) struct DeviceProfileDocument {
     pub(super) os: Option<String>,
     #[prost(int32, optional, tag = "7")]
     pub(super) kind: Option<i32>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Credential {
-    #[prost(message, optional, tag = "1")]
-    pub(super) id: Option<PublicKey>,
-    #[prost(message, optional, tag = "2")]
-    pub(super) issuer: Option<PublicKey>,
-    #[prost(message, optional, tag = "3")]
-    pub(super) issuance_date: Option<Timestamp>,
-    #[prost(message, optional, tag = "10")]
-    pub(super) subject: Option<Claim>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Claim {
-    #[prost(message, optional, tag = "1")]
-    pub(super) id: Option<PublicKey>,
-    #[prost(message, optional, tag = "2")]
-    pub(super) assertion: Option<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct DefaultSpace {
-    #[prost(string, tag = "1")]
-    pub(super) space_id: String,
 }
 
 // ---- dxos.client.services
@@ -185,10 +161,6 @@ pub(super) struct QueryDevicesResponse {
     #[prost(message, repeated, tag = "1")]
     pub(super) devices: Vec<Device>,
 }
-
-/// `ContactBook`, always without contacts for now.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ContactBook {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct QueryStatusRequest {
@@ -269,11 +241,171 @@ pub(super) struct OfSpaceKey {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(super) struct QueryCredentialsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space_key: Option<PublicKey>,
+    #[prost(bool, optional, tag = "2")]
+    pub(super) no_tail: Option<bool>,
+}
+
+/// Credentials as they came: what is signed must not be written anew.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct WriteCredentialsRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space_key: Option<PublicKey>,
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub(super) credentials: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SignPresentationRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) presentation: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub(super) nonce: Option<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct UpdateMemberRoleRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space_key: Option<PublicKey>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) member_key: Option<PublicKey>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AdmitContactRequest {
+    #[prost(message, optional, tag = "3")]
+    pub(super) space_key: Option<PublicKey>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct JoinSpaceResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space: Option<Space>,
+}
+
+/// Of an invitation, as much as it takes to say why there is none.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Invitation {
+    #[prost(int32, optional, tag = "3")]
+    pub(super) kind: Option<i32>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) space_key: Option<PublicKey>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AcceptInvitationRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) invitation: Option<Invitation>,
+}
+
+/// Any message that has a space id in field 1.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OfSpaceId {
+    #[prost(string, tag = "1")]
+    pub(super) space_id: String,
+}
+
+/// Any message that has a `SpaceArchive` in field 1.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OfArchive {
+    #[prost(message, optional, tag = "1")]
+    pub(super) archive: Option<SpaceArchive>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SpaceArchive {
+    #[prost(string, tag = "1")]
+    pub(super) filename: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) contents: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PostMessageRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space_key: Option<PublicKey>,
+    #[prost(string, tag = "2")]
+    pub(super) channel: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) message: Option<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SubscribeMessagesRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(super) space_key: Option<PublicKey>,
+    #[prost(string, tag = "2")]
+    pub(super) channel: String,
+}
+
+/// `dxos.mesh.teleport.gossip.GossipMessage`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct GossipMessage {
+    #[prost(message, optional, tag = "1")]
+    pub(super) peer_id: Option<PublicKey>,
+    #[prost(string, tag = "2")]
+    pub(super) channel_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(super) message_id: Option<PublicKey>,
+    #[prost(message, optional, tag = "4")]
+    pub(super) timestamp: Option<Timestamp>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) payload: Option<Any>,
+}
+
+/// `QueryMetricsResponse`, without metrics; also `Metrics` inside of it.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct MetricsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) timestamp: Option<Timestamp>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) metrics: Option<OnlyTimestamp>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OnlyTimestamp {
+    #[prost(message, optional, tag = "1")]
+    pub(super) timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct GetDiagnosticsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) timestamp: Option<Timestamp>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) diagnostics: Option<Struct>,
+}
+
+/// `google.protobuf.Struct`, whose values are texts.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Struct {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(super) fields: std::collections::BTreeMap<String, Text>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Text {
+    #[prost(string, optional, tag = "3")]
+    pub(super) text: Option<String>,
+}
+
+/// Any message that is a text in field 1.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct OneText {
+    #[prost(string, tag = "1")]
+    pub(super) text: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct UpdateSpaceRequest {
     #[prost(message, optional, tag = "1")]
     pub(super) space_key: Option<PublicKey>,
     #[prost(int32, optional, tag = "2")]
     pub(super) state: Option<i32>,
+    #[prost(int32, optional, tag = "3")]
+    pub(super) edge_replication: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Message)]

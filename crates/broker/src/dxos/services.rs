@@ -1,19 +1,14 @@
-//! What the services answer.
-//!
-//! About thirty methods of DXOS's services mean something here. Every other one fails with a message that says so.
+//! Which method is answered where. Every method of the fourteen services is named here or in [`super::refused`].
 
-use halo_wallet::{DocumentId, SpaceView};
 use prost::Message;
-use sha2::{Digest, Sha256};
 
 use super::peer::{Desk, Failure, Peer};
 use super::proto::{
-    Any, Claim, ContactBook, Credential, DefaultSpace, Device, DeviceProfileDocument, DocHeads, DocHeadsList,
-    DocumentIds, Empty, GetDocumentHeadsResponse, Identity, Metrics, OfSpaceKey, PipelineState, Platform,
-    ProfileDocument, PublicKey, QueryDevicesResponse, QueryIdentityResponse, QuerySpacesResponse, Space,
-    SpaceMember, Timestamp, UpdateRequest, UpdateSpaceRequest, UpdateSubscriptionRequest,
+    Empty, GetDiagnosticsResponse, MetricsResponse, OneText, OnlyTimestamp, Platform, Status, Struct, Text,
+    Timestamp,
 };
-use super::streams::{Live, Stream, Subscription};
+use super::refused;
+use super::streams::{Live, Stream};
 
 /// `SystemStatus.ACTIVE`, `ConnectionState.ONLINE`.
 const ACTIVE: i32 = 1;
@@ -21,40 +16,35 @@ const ACTIVE: i32 = 1;
 const OFFLINE: i32 = 0;
 /// `QueryAgentStatusResponse.AgentStatus.NOT_FOUND`.
 const NO_AGENT: i32 = 3;
-/// `SpaceState.SPACE_READY`.
-const READY: i32 = 3;
-/// `PresenceState.ONLINE`, of members and devices.
-const ONLINE: i32 = 1;
-/// `SpaceMember.Role.OWNER`.
-const OWNER: i32 = 4;
-/// `DeviceType.NATIVE`.
-const NATIVE: i32 = 2;
 /// `PLATFORM_TYPE.NODE`: neither a page nor a worker.
 const NO_BROWSER: i32 = 2;
 
-type Answer = Result<Vec<u8>, Failure>;
+pub(super) type Answer = Result<Vec<u8>, Failure>;
 
 impl Peer<'_> {
     /// Answers a call.
     pub(super) async fn call(&mut self, method: &str, payload: &[u8]) -> Answer {
+        let desk = &self.desk;
         match short(method) {
-            "IdentityService.CreateIdentity" => {
-                // An approved app asks for the identity that there is.
-                self.desk.identity().await.map(|identity| identity.encode_to_vec())
+            // An approved app asks for the identity that there is.
+            "IdentityService.CreateIdentity" => Ok(desk.identity().await?.encode_to_vec()),
+            "IdentityService.UpdateProfile" => desk.update_profile(payload).await,
+            "IdentityService.SignPresentation" => desk.sign_presentation(payload).await,
+            "IdentityService.CreateAuthCredential" => {
+                Ok(desk.face.wallet.dxos_auth(desk.grant.grant()).await?)
             }
-            "ContactsService.GetContacts" => Ok(ContactBook {}.encode_to_vec()),
-            "SpacesService.CreateSpace" => {
-                let space = self.desk.face.wallet.create_space(self.desk.grant.grant(), None).await?;
-                let me = self.desk.identity().await?;
-                Ok(describe(&space, &me).encode_to_vec())
-            }
-            "SpacesService.UpdateSpace" => {
-                // Opening and closing is the client's own affair: a space here is always there.
-                let request = UpdateSpaceRequest::decode(payload)?;
-                self.desk.space_by_key(request.space_key).await.map(|_| nothing())
-            }
+            "SpacesService.CreateSpace" => desk.create_space().await,
+            "SpacesService.UpdateSpace" => desk.update_space(payload).await,
+            "SpacesService.UpdateMemberRole" => desk.update_member_role(payload).await,
+            "SpacesService.AdmitContact" => desk.admit_contact(payload).await,
+            "SpacesService.JoinBySpaceKey" => desk.join_by_space_key(payload).await,
+            "SpacesService.PostMessage" => desk.post_message(payload).await,
+            "SpacesService.WriteCredentials" => desk.write_credentials(payload).await,
+            "SpacesService.ExportSpace" => desk.export_space(payload).await,
+            "SpacesService.ImportSpace" => desk.import_space(payload).await,
             "DataService.UpdateSubscription" => self.update_subscription(payload).await,
             "DataService.Update" => self.update(payload).await,
+            "DataService.GetDocumentHeads" => desk.heads(payload).await,
             // An update is on disk and indexed before it is answered.
             "DataService.Flush"
             | "DataService.UpdateIndexes"
@@ -62,187 +52,52 @@ impl Peer<'_> {
             | "DataService.WaitUntilHeadsReplicated"
             | "QueryService.SetConfig"
             | "QueryService.Reindex"
-            | "InvitationsService.CancelInvitation" => Ok(nothing()),
-            "DataService.GetDocumentHeads" => self.desk.heads(payload).await,
-            "SystemService.GetConfig" => Ok(Vec::new()),
-            "SystemService.GetPlatform" => Ok(Platform {
-                kind: Some(NO_BROWSER),
-                platform: Some(std::env::consts::OS.to_owned()),
-                arch: Some(std::env::consts::ARCH.to_owned()),
-                runtime: Some(format!("HALO {}", env!("CARGO_PKG_VERSION"))),
+            // None is there to be cancelled, and clients cancel several times.
+            | "InvitationsService.CancelInvitation"
+            // Answers that are an empty list, or that nothing is recorded.
+            | "ContactsService.GetContacts"
+            | "DevtoolsHost.GetBlobs"
+            | "DevtoolsHost.GetSnapshots"
+            | "LoggingService.ControlMetrics" => Ok(nothing()),
+            "SystemService.GetConfig" => Ok(nothing()),
+            "SystemService.GetPlatform" => Ok(platform()),
+            "SystemService.GetDiagnostics" => Ok(diagnostics()),
+            "SystemService.UpdateStatus" => to_be(payload, ACTIVE, "HALO is ended in HALO, not by apps"),
+            "NetworkService.UpdateConfig" => {
+                to_be(payload, OFFLINE, "the network is switched in HALO, not by apps")
             }
-            .encode_to_vec()),
-            other => Err(Failure::unsupported(other)),
+            "DevtoolsHost.GetConfig" => Ok(OneText { text: "{}".to_owned() }.encode_to_vec()),
+            other => Err(refused::why_not(other)),
         }
-    }
-
-    fn subscription(&mut self, id: &str) -> Result<(i32, &mut Subscription), Failure> {
-        self.streams
-            .iter_mut()
-            .find_map(|(stream, open)| match open {
-                Stream::Documents(subscription) if subscription.id == id => Some((*stream, subscription)),
-                _ => None,
-            })
-            .ok_or_else(|| Failure::new("NOT_FOUND", "there is no such subscription"))
-    }
-
-    async fn update_subscription(&mut self, payload: &[u8]) -> Answer {
-        let request = UpdateSubscriptionRequest::decode(payload)?;
-        let (stream, subscription) = self.subscription(&request.subscription_id)?;
-        for id in &request.remove_ids {
-            let document = document_id(id)?;
-            subscription.documents.remove(&document);
-            subscription.stale.remove(&document);
-        }
-        for id in &request.add_ids {
-            subscription.follow(document_id(id)?)?;
-        }
-        if !request.add_ids.is_empty() {
-            // A client that has gone is noticed when it is answered.
-            let _ = self.refresh(stream).await;
-        }
-        Ok(nothing())
-    }
-
-    async fn update(&mut self, payload: &[u8]) -> Answer {
-        let request = UpdateRequest::decode(payload)?;
-        let (_, subscription) = self.subscription(&request.subscription_id)?;
-        let space = subscription.space;
-        let updates = request
-            .updates
-            .into_iter()
-            .map(|update| Ok((document_id(&update.document_id)?, update.mutation)))
-            .collect::<Result<Vec<_>, Failure>>()?;
-        let done = self.desk.face.wallet.update_documents(self.desk.grant.grant(), space, updates).await?;
-        let (_, subscription) = self.subscription(&request.subscription_id)?;
-        for one in done {
-            // Who wrote it has it: it is not sent back, unless something else came between.
-            let known = subscription.documents.entry(one.document).or_default();
-            if *known == one.before {
-                *known = one.after;
-            }
-        }
-        Ok(nothing())
     }
 }
 
 impl Desk<'_> {
     /// Opens the stream that a method asks for.
-    pub(super) fn stream(&self, method: &str, payload: &[u8]) -> Result<Stream, Failure> {
+    pub(super) async fn stream(&self, method: &str, payload: &[u8]) -> Result<Stream, Failure> {
         match short(method) {
             "SystemService.QueryStatus" => Stream::status(ACTIVE, payload),
-            "NetworkService.QueryStatus" => Ok(Stream::Once(vec![status(OFFLINE)])),
-            "EdgeAgentService.QueryEdgeStatus" => Ok(Stream::Once(vec![status(OFFLINE)])),
-            "EdgeAgentService.QueryAgentStatus" => Ok(Stream::Once(vec![status(NO_AGENT)])),
+            "NetworkService.QueryStatus" | "EdgeAgentService.QueryEdgeStatus" => Ok(once(status(OFFLINE))),
+            "EdgeAgentService.QueryAgentStatus" => Ok(once(status(NO_AGENT))),
             "InvitationsService.QueryInvitations" => Ok(Stream::no_invitations()),
-            "ContactsService.QueryContacts" => Ok(Stream::Once(vec![ContactBook {}.encode_to_vec()])),
+            "InvitationsService.CreateInvitation" => Err(self.no_invitation(payload).await),
+            "InvitationsService.AcceptInvitation" => Err(self.no_acceptance(payload)),
             "IdentityService.QueryIdentity" => Ok(Stream::live(Live::Identity)),
             "DevicesService.QueryDevices" => Ok(Stream::live(Live::Devices)),
             "SpacesService.QuerySpaces" => Ok(Stream::live(Live::Spaces)),
-            "SpacesService.QueryCredentials" => {
-                let key = OfSpaceKey::decode(payload)?.space_key.unwrap_or_default().data;
-                let halo = self.halo_space_key()?;
-                Ok(if key == halo { Stream::live(Live::HaloCredentials) } else { Stream::Once(Vec::new()) })
-            }
-            "SpacesService.SubscribeMessages"
-            | "LoggingService.QueryLogs"
-            | "LoggingService.QueryMetrics"
-            | "NetworkService.SubscribeSwarmState"
-            | "NetworkService.SubscribeMessages" => Ok(Stream::Once(Vec::new())),
-            "DataService.Subscribe" => Stream::documents(payload),
+            "SpacesService.QueryCredentials" => self.credentials(payload).await,
+            "SpacesService.SubscribeMessages" => self.listen(payload).await,
+            "DataService.Subscribe" => self.subscribe(payload).await,
             // Nobody else to be in step with, yet.
-            "DataService.SubscribeSpaceSyncState" => Ok(Stream::Once(vec![Vec::new()])),
+            "DataService.SubscribeSpaceSyncState" => self.sync_state(payload).await,
             "QueryService.ExecQuery" => Stream::query(payload),
-            other => Err(Failure::unsupported(other)),
+            "LoggingService.QueryMetrics" => Ok(once(no_metrics())),
+            // `Event.ready`: the host is there.
+            "DevtoolsHost.Events" => Ok(once(vec![0x0a, 0])),
+            silent if refused::is_silent(silent) => Ok(Stream::Once(Vec::new())),
+            empty if refused::is_empty(empty) => Ok(once(nothing())),
+            other => Err(refused::why_not(other)),
         }
-    }
-
-    /// What a live stream says now; `None` for "nothing yet".
-    pub(super) async fn current(&self, what: Live) -> Result<Option<Vec<u8>>, Failure> {
-        Ok(match what {
-            Live::Identity => {
-                let identity = Some(self.identity().await?);
-                Some(QueryIdentityResponse { identity }.encode_to_vec())
-            }
-            Live::Devices => Some(self.devices()?.encode_to_vec()),
-            Live::Spaces => {
-                let me = self.identity().await?;
-                let spaces = self.face.wallet.spaces(self.grant.grant()).await?;
-                let spaces = spaces.iter().map(|space| describe(space, &me)).collect();
-                Some(QuerySpacesResponse { spaces }.encode_to_vec())
-            }
-            Live::HaloCredentials => {
-                let spaces = self.face.wallet.spaces(self.grant.grant()).await?;
-                let me = self.identity().await?;
-                spaces.iter().find(|space| space.default).map(|space| default_space(space, &me))
-            }
-        })
-    }
-
-    /// Who the user is to this app.
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let info = self.face.wallet.user_info(self.grant.grant()).await?;
-        let key = halo_protocol::IdentityKey::from_did_key(&info.sub)
-            .map_err(|_| Failure::new("INTERNAL", "the subject is no key"))?;
-        Ok(Identity {
-            identity_key: public_key(key.as_bytes()),
-            space_key: public_key(&halo_space_key(&info.sub)),
-            profile: Some(ProfileDocument { display_name: info.name }),
-            did: halo_protocol::Did::of(&key).to_string(),
-        })
-    }
-
-    fn subject(&self) -> Result<String, Failure> {
-        let snapshot = self.face.wallet.snapshot();
-        let app = snapshot.apps.iter().find(|app| app.id == *self.grant.grant());
-        app.map(|app| app.sub.clone()).ok_or_else(|| Failure::new("FORBIDDEN", "the grant is gone"))
-    }
-
-    fn halo_space_key(&self) -> Result<[u8; 32], Failure> {
-        self.subject().map(|subject| halo_space_key(&subject))
-    }
-
-    /// This device. Its real key would tell two apps that they see the same one.
-    fn devices(&self) -> Result<QueryDevicesResponse, Failure> {
-        let key = digest("halo dxos device", &self.subject()?);
-        let profile = DeviceProfileDocument {
-            label: Some("HALO".to_owned()),
-            platform: Some("HALO".to_owned()),
-            os: Some(std::env::consts::OS.to_owned()),
-            kind: Some(NATIVE),
-        };
-        let device = Device {
-            device_key: public_key(&key),
-            kind: Some(0), // CURRENT
-            profile: Some(profile),
-            presence: Some(ONLINE),
-        };
-        Ok(QueryDevicesResponse { devices: vec![device] })
-    }
-
-    async fn space_by_key(&self, key: Option<PublicKey>) -> Result<SpaceView, Failure> {
-        let key = key.unwrap_or_default().data;
-        let spaces = self.face.wallet.spaces(self.grant.grant()).await?;
-        spaces
-            .into_iter()
-            .find(|space| space.key.as_slice() == key)
-            .ok_or_else(|| Failure::new("NOT_FOUND", "there is no such space"))
-    }
-
-    async fn heads(&self, payload: &[u8]) -> Answer {
-        let request = DocumentIds::decode(payload)?;
-        let wanted = request.document_ids.iter().map(|id| document_id(id)).collect::<Result<Vec<_>, _>>()?;
-        let mut entries = Vec::new();
-        for space in self.face.wallet.spaces(self.grant.grant()).await? {
-            let empty = wanted.iter().map(|document| (*document, Vec::new())).collect();
-            for change in self.face.wallet.documents_since(self.grant.grant(), space.id, empty).await? {
-                entries.push(DocHeads {
-                    document_id: change.document.to_string(),
-                    heads: change.heads.iter().map(ToString::to_string).collect(),
-                });
-            }
-        }
-        Ok(GetDocumentHeadsResponse { heads: Some(DocHeadsList { entries }) }.encode_to_vec())
     }
 }
 
@@ -251,69 +106,58 @@ fn short(method: &str) -> &str {
     method.match_indices('.').nth_back(1).map_or(method, |(at, _)| method.get(at + 1..).unwrap_or(method))
 }
 
-fn nothing() -> Vec<u8> {
+pub(super) fn nothing() -> Vec<u8> {
     Empty {}.encode_to_vec()
 }
 
+pub(super) const fn once(value: Vec<u8>) -> Stream {
+    Stream::One(Some(value))
+}
+
 fn status(status: i32) -> Vec<u8> {
-    super::proto::Status { status: Some(status) }.encode_to_vec()
+    Status { status: Some(status) }.encode_to_vec()
 }
 
-fn public_key(bytes: &[u8]) -> Option<PublicKey> {
-    Some(PublicKey { data: bytes.to_vec() })
+/// Asks for a state: granted if things are so already.
+fn to_be(payload: &[u8], now: i32, why_not: &str) -> Answer {
+    let wanted = Status::decode(payload)?.status.unwrap_or_default();
+    if wanted == now { Ok(nothing()) } else { Err(Failure::new("FORBIDDEN", why_not)) }
 }
 
-fn document_id(text: &str) -> Result<DocumentId, Failure> {
-    text.parse().map_err(|_| Failure::new("INVALID", "that is no document id"))
+fn platform() -> Vec<u8> {
+    Platform {
+        kind: Some(NO_BROWSER),
+        platform: Some(std::env::consts::OS.to_owned()),
+        arch: Some(std::env::consts::ARCH.to_owned()),
+        runtime: Some(format!("HALO {}", env!("CARGO_PKG_VERSION"))),
+    }
+    .encode_to_vec()
 }
 
-fn digest(domain: &str, of: &str) -> [u8; 32] {
-    Sha256::new().chain_update(domain).chain_update([0]).chain_update(of).finalize().into()
+/// What helps with a bug report, and tells nothing of the user.
+fn diagnostics() -> Vec<u8> {
+    let facts = [
+        ("host", format!("HALO {}", env!("CARGO_PKG_VERSION"))),
+        ("platform", std::env::consts::OS.to_owned()),
+        ("arch", std::env::consts::ARCH.to_owned()),
+    ];
+    let fields = facts.map(|(name, text)| (name.to_owned(), Text { text: Some(text) })).into();
+    let diagnostics = Some(Struct { fields });
+    GetDiagnosticsResponse { timestamp: Some(now()), diagnostics }.encode_to_vec()
 }
 
-/// DXOS apps know the identity's own space by a key and never enter it; this one names it to one app.
-fn halo_space_key(subject: &str) -> [u8; 32] {
-    digest("halo dxos halo space", subject)
+fn no_metrics() -> Vec<u8> {
+    let metrics = Some(OnlyTimestamp { timestamp: Some(now()) });
+    MetricsResponse { timestamp: Some(now()), metrics }.encode_to_vec()
 }
 
-fn timestamp(millis: u64) -> Timestamp {
+pub(super) fn now() -> Timestamp {
+    timestamp(crate::clock::now().as_millis())
+}
+
+pub(super) fn timestamp(millis: u64) -> Timestamp {
     Timestamp {
         seconds: i64::try_from(millis / 1000).unwrap_or_default(),
         nanos: i32::try_from(millis % 1000 * 1_000_000).unwrap_or_default(),
     }
-}
-
-fn describe(space: &SpaceView, me: &Identity) -> Space {
-    let open = Some(timestamp(space.created));
-    Space {
-        space_key: public_key(&space.key),
-        state: Some(READY),
-        pipeline: Some(PipelineState { space_root_url: Some(space.root.url()) }),
-        id: space.id.to_string(),
-        members: vec![SpaceMember {
-            identity: Some(Identity { space_key: None, ..me.clone() }),
-            presence: Some(ONLINE),
-            role: Some(OWNER),
-        }],
-        creator: me.identity_key.clone(),
-        metrics: Some(Metrics { open: open.clone(), ready: open }),
-    }
-}
-
-/// The credential by which a client finds its default space.
-fn default_space(space: &SpaceView, me: &Identity) -> Vec<u8> {
-    let assertion = DefaultSpace { space_id: space.id.to_string() }.encode_to_vec();
-    Credential {
-        id: public_key(&digest("halo dxos default space", &space.id.to_string())),
-        issuer: me.identity_key.clone(),
-        issuance_date: Some(timestamp(space.created)),
-        subject: Some(Claim {
-            id: me.identity_key.clone(),
-            assertion: Some(Any {
-                type_url: "dxos.halo.credentials.DefaultSpace".to_owned(),
-                value: assertion,
-            }),
-        }),
-    }
-    .encode_to_vec()
 }

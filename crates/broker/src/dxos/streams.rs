@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use halo_protocol::Timestamp;
-use halo_wallet::{DocumentId, Event, Heads, Hit, Query, SpaceId};
+use halo_wallet::{
+    DocumentId, DxosSpace, Event, GrantId, Heads, Hit, Query, SpaceId, WalletError, dxos_credentials_in,
+};
 use prost::Message;
 
+use super::gossip::Word;
 use super::peer::{Desk, Failure};
 use super::proto::{
-    BatchedDocumentUpdates, DocumentUpdate, QueryInvitationsResponse, QueryRequest, QueryResponse,
-    QueryResult, QueryStatusRequest, Status, SubscribeRequest,
+    BatchedDocumentUpdates, DocumentUpdate, QueryIdentityResponse, QueryInvitationsResponse, QueryRequest,
+    QueryResponse, QueryResult, QueryStatusRequest, Status,
 };
 
 /// Documents that one subscription may follow.
@@ -25,8 +28,14 @@ pub(super) enum Stream {
     Heartbeat { value: Vec<u8>, every: Option<Duration>, due: Option<Timestamp> },
     /// Answers at once and then never again.
     Once(Vec<Vec<u8>>),
+    /// The same with one answer.
+    One(Option<Vec<u8>>),
     /// Answers whenever the answer is another one.
     Live { what: Live, last: Option<Vec<u8>> },
+    /// The credentials of a space, each once.
+    Credentials(Credentials),
+    /// Messages that others post.
+    Listen(Listener),
     /// The documents of a space.
     Documents(Subscription),
     /// What a query finds.
@@ -39,8 +48,21 @@ pub(super) enum Live {
     Identity,
     Devices,
     Spaces,
-    /// `DefaultSpace` of the HALO space.
-    HaloCredentials,
+}
+
+/// Credentials that were said, and those that come.
+pub(super) struct Credentials {
+    of: DxosSpace,
+    /// Nothing is said of those that come.
+    no_tail: bool,
+    said: Option<BTreeSet<[u8; 32]>>,
+}
+
+/// Who listens to what is posted in a space.
+pub(super) struct Listener {
+    pub(super) space: SpaceId,
+    pub(super) channel: String,
+    pub(super) heard: Vec<Vec<u8>>,
 }
 
 /// Documents that a client follows, with the heads it has of each.
@@ -58,6 +80,15 @@ pub(super) struct LiveQuery {
     spaces: Option<Vec<String>>,
     reactive: bool,
     last: Option<Vec<Hit>>,
+    changed: Changed,
+}
+
+/// What has happened since a live query was answered last.
+enum Changed {
+    /// Documents changed, and it judges each item alone.
+    Documents(Vec<(SpaceId, Vec<DocumentId>)>),
+    /// Anything.
+    Anything,
 }
 
 impl Stream {
@@ -81,17 +112,6 @@ impl Stream {
         Self::Live { what, last: None }
     }
 
-    pub(super) fn documents(payload: &[u8]) -> Result<Self, Failure> {
-        let request = SubscribeRequest::decode(payload)?;
-        let space = request.space_id.parse().map_err(|_| Failure::new("INVALID", "that is no space id"))?;
-        Ok(Self::Documents(Subscription {
-            id: request.subscription_id,
-            space,
-            documents: BTreeMap::new(),
-            stale: BTreeSet::new(),
-        }))
-    }
-
     pub(super) fn query(payload: &[u8]) -> Result<Self, Failure> {
         let request = QueryRequest::decode(payload)?;
         let query =
@@ -102,6 +122,7 @@ impl Stream {
             query,
             reactive: request.reactivity == Some(REACTIVE),
             last: None,
+            changed: Changed::Anything,
         })))
     }
 
@@ -109,8 +130,14 @@ impl Stream {
     pub(super) fn concerns(&mut self, event: &Event) -> bool {
         match (self, event) {
             // Also what somebody hears who was too slow for the events.
-            (Self::Live { .. }, Event::Changed) => true,
-            (Self::Live { what, .. }, Event::Spaces) => matches!(what, Live::Spaces | Live::HaloCredentials),
+            (Self::Live { .. } | Self::Credentials(_), Event::Changed) => true,
+            (Self::Live { what, .. }, Event::Spaces) => *what == Live::Spaces,
+            (Self::Live { what, .. }, Event::Devices) => *what == Live::Devices,
+            (Self::Credentials(_), Event::Spaces | Event::Devices) => true,
+            // Those that an app writes are in a document of their own.
+            (Self::Credentials(_), Event::Documents { space, documents }) => {
+                documents.contains(&dxos_credentials_in(*space))
+            }
             (Self::Documents(subscription), Event::Documents { space, documents }) => {
                 if subscription.space != *space {
                     return false;
@@ -120,13 +147,36 @@ impl Stream {
                 subscription.stale.extend(touched);
                 !subscription.stale.is_empty()
             }
-            (Self::Query(query), Event::Documents { space, .. }) => {
-                query.reactive
-                    && query.spaces.as_ref().is_none_or(|spaces| spaces.contains(&space.to_string()))
+            (Self::Query(query), Event::Documents { space, documents }) => {
+                let concerned = query.reactive
+                    && query.spaces.as_ref().is_none_or(|spaces| spaces.contains(&space.to_string()));
+                if concerned && let Changed::Documents(changed) = &mut query.changed {
+                    changed.push((*space, documents.clone()));
+                }
+                concerned
             }
             // The heads tell what is new, and the query finds it.
             (Self::Documents(_), Event::Changed) => true,
-            (Self::Query(query), Event::Changed) => query.reactive,
+            (Self::Query(query), Event::Changed | Event::Spaces) => {
+                query.changed = Changed::Anything;
+                query.reactive
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what a line says to the others is for it.
+    pub(super) fn hears(&mut self, word: &Word, line: u64, app: &GrantId) -> bool {
+        match (self, word) {
+            (Self::Listen(listener), Word::Posted(post)) => {
+                let mine =
+                    post.from != line && post.space == listener.space && post.channel == listener.channel;
+                if mine {
+                    listener.heard.push(post.message.clone());
+                }
+                mine
+            }
+            (Self::Live { what: Live::Spaces, .. }, Word::Put(who)) => who == app,
             _ => false,
         }
     }
@@ -138,7 +188,11 @@ impl Stream {
 
     /// Whether nothing more comes.
     pub(super) const fn is_over(&self) -> bool {
-        matches!(self, Self::Query(query) if !query.reactive && query.last.is_some())
+        match self {
+            Self::Query(query) => !query.reactive && query.last.is_some(),
+            Self::Credentials(credentials) => credentials.no_tail && credentials.said.is_some(),
+            _ => false,
+        }
     }
 
     /// What it has to say that it has not said.
@@ -149,8 +203,18 @@ impl Stream {
                 Ok(vec![value.clone()])
             }
             Self::Once(values) => Ok(std::mem::take(values)),
+            Self::One(value) => Ok(value.take().into_iter().collect()),
+            Self::Credentials(credentials) => credentials.news(desk).await,
+            Self::Listen(listener) => Ok(std::mem::take(&mut listener.heard)),
             Self::Live { what, last } => {
-                let Some(now) = desk.current(*what).await? else { return Ok(Vec::new()) };
+                let now = match what {
+                    Live::Identity => {
+                        let identity = Some(desk.identity().await?);
+                        QueryIdentityResponse { identity }.encode_to_vec()
+                    }
+                    Live::Devices => desk.devices().await?.encode_to_vec(),
+                    Live::Spaces => desk.spaces().await?.encode_to_vec(),
+                };
                 if last.as_ref() == Some(&now) {
                     return Ok(Vec::new());
                 }
@@ -162,7 +226,23 @@ impl Stream {
     }
 }
 
+impl Credentials {
+    pub(super) const fn new(of: DxosSpace, no_tail: bool) -> Self {
+        Self { of, no_tail, said: None }
+    }
+
+    async fn news(&mut self, desk: &Desk<'_>) -> Result<Vec<Vec<u8>>, Failure> {
+        let all = desk.face.wallet.dxos_credentials(desk.grant.grant(), self.of).await?;
+        let said = self.said.get_or_insert_default();
+        Ok(all.into_iter().filter(|one| said.insert(one.id)).map(|one| one.bytes).collect())
+    }
+}
+
 impl Subscription {
+    pub(super) const fn new(id: String, space: SpaceId) -> Self {
+        Self { id, space, documents: BTreeMap::new(), stale: BTreeSet::new() }
+    }
+
     /// Follows a document from now on.
     pub(super) fn follow(&mut self, document: DocumentId) -> Result<(), Failure> {
         if self.documents.len() >= MOST_DOCUMENTS {
@@ -213,7 +293,7 @@ impl Subscription {
 
 impl LiveQuery {
     async fn news(&mut self, desk: &Desk<'_>) -> Result<Vec<Vec<u8>>, Failure> {
-        let hits = desk.face.wallet.query(desk.grant.grant(), self.query.clone()).await?;
+        let hits = self.answer(desk).await?;
         if self.last.as_ref() == Some(&hits) {
             return Ok(Vec::new());
         }
@@ -228,5 +308,43 @@ impl LiveQuery {
             .collect();
         self.last = Some(hits);
         Ok(vec![QueryResponse { query_id: self.id.clone(), results }.encode_to_vec()])
+    }
+
+    /// What it finds now: by what changed since it was asked last, where that is enough.
+    async fn answer(&mut self, desk: &Desk<'_>) -> Result<Vec<Hit>, Failure> {
+        let grant = desk.grant.grant();
+        let next = match self.query.is_local() {
+            true => Changed::Documents(Vec::new()),
+            false => Changed::Anything,
+        };
+        let changed = std::mem::replace(&mut self.changed, next);
+        let (Changed::Documents(changed), Some(last)) = (changed, &self.last) else {
+            return Ok(desk.face.wallet.query(grant, self.query.clone()).await?);
+        };
+        let mut hits = last.clone();
+        for (space, documents) in changed {
+            let was = |hit: &&Hit| hit.space == space && documents.contains(&hit.document);
+            let known = hits.iter().filter(was).map(|hit| hit.id.clone()).collect();
+            let query = self.query.clone();
+            // Also events of spaces that this app does not see come here.
+            let again = match desk.face.wallet.query_again(grant, query, space, documents, known).await {
+                Err(WalletError::NotFound { .. }) => continue,
+                again => again?,
+            };
+            let Some(again) = again else {
+                return Ok(desk.face.wallet.query(grant, self.query.clone()).await?);
+            };
+            let again: BTreeMap<String, Option<DocumentId>> = again.into_iter().collect();
+            hits.retain(|hit| hit.space != space || !again.contains_key(&hit.id));
+            let found =
+                again.into_iter().filter_map(|(id, document)| Some(Hit { id, space, document: document? }));
+            // Where they would be had they been there before: in the order of ids, within their space.
+            let from = hits.iter().position(|hit| hit.space == space).unwrap_or(hits.len());
+            let to = hits.iter().rposition(|hit| hit.space == space).map_or(from, |last| last + 1);
+            let mut here: Vec<Hit> = hits.drain(from..to).chain(found).collect();
+            here.sort_by(|one, other| one.id.cmp(&other.id));
+            hits.splice(from..from, here);
+        }
+        Ok(hits)
     }
 }

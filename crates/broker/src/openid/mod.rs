@@ -49,6 +49,7 @@ use ticket::Tickets;
 
 pub(crate) use access::Access;
 pub(crate) use error::OAuthError;
+pub(crate) use sign_in::PATIENCE;
 pub(crate) use ticket::{check_line, endings, is_over};
 
 /// What the provider remembers; all of it bounded, in memory, and gone when the wallet locks.

@@ -10,7 +10,7 @@ use super::error::OAuthError;
 use super::params::Params;
 
 /// How long the user has, unless the app says less.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5 * 60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Less than this no user can make.
 const LEAST_PATIENCE: u64 = 10;
 /// Scopes of versions to come, and of this one: unknown ones with this prefix are not ignored.
@@ -129,7 +129,7 @@ mod tests {
         let ours = scopes("openid profile email offline_access").unwrap();
         assert_eq!(ours, BTreeSet::from([Scope::OpenId, Scope::Profile]));
         assert!(scopes("profile").is_err(), "without openid there is nothing to grant");
-        assert_eq!(scopes("openid halo:contacts").unwrap_err().error, "invalid_scope");
+        assert_eq!(scopes("openid halo:everything").unwrap_err().error, "invalid_scope");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod app;
 mod control;
 mod data;
 mod doors;
+mod dxos;
 mod first_contact;
 mod floods;
 mod http;

@@ -217,7 +217,7 @@ async fn only_s256_and_codes_are_spoken() {
         ("code_challenge", "short", "invalid_request"),
         ("response_type", "token", "unsupported_response_type"),
         ("response_mode", "fragment", "invalid_request"),
-        ("scope", "openid halo:contacts", "invalid_scope"),
+        ("scope", "openid halo:everything", "invalid_scope"),
         ("scope", "profile", "invalid_scope"),
         ("request", "x.y.z", "request_not_supported"),
     ] {

@@ -95,7 +95,8 @@ impl World {
     pub(crate) async fn around(wallet: Wallet, dir: TempDir, limits: Limits) -> Self {
         let kernel = Arc::new(Witness(Mutex::new(browser())));
         let config = BrokerConfig { listen_port: Some(0), runtime_dir: dir.path().join("run") };
-        let tuning = Tuning { limits, kernel: Arc::clone(&kernel) as Arc<dyn Attribution> };
+        let agent_folder = dir.path().join("agent");
+        let tuning = Tuning { limits, kernel: Arc::clone(&kernel) as Arc<dyn Attribution>, agent_folder };
         let broker = Broker::start_with(wallet.clone(), config, tuning).await.unwrap();
         Self { wallet, broker, kernel, dir }
     }

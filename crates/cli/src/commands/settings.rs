@@ -26,6 +26,9 @@ fn changes(set: &SetSettings) -> Value {
     if let Some(with_screen) = set.lock_with_screen {
         changes.insert("lock_with_screen".to_owned(), (with_screen == OnOff::On).into());
     }
+    if let Some(agent) = set.dxos_agent {
+        changes.insert("dxos_agent".to_owned(), (agent == OnOff::On).into());
+    }
     if let Some(theme) = set.theme {
         changes.insert("theme".to_owned(), theme.as_str().into());
     }
@@ -47,10 +50,12 @@ fn words(page: &Page<'_>, settings: &Value, protected: bool) -> String {
         minutes => format!("after {minutes} minutes without use"),
     };
     let with_screen = settings.get("lock_with_screen") == Some(&Value::Bool(true));
+    let agent = settings.get("dxos_agent") == Some(&Value::Bool(true));
     let without = "only once there is a passphrase: `halo passphrase set`";
     page.facts(&[
         ("locks", after),
         ("locks with the screen", if with_screen { "yes" } else { "no" }.to_owned()),
+        ("serves programs made for DXOS", if agent { "yes" } else { "no" }.to_owned()),
         ("theme", text(settings, "theme")),
         ("this counts", if protected { String::new() } else { page.alert(without) }),
     ])

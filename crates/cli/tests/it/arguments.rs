@@ -18,7 +18,8 @@ fn help_and_version_are_no_mistakes() {
     let world = World::without_keychain();
     let help = world.run(&["--help"]);
     assert!(help.ok());
-    for command in ["init", "daemon", "status", "unlock", "requests", "apps", "identity", "audit"] {
+    for command in ["init", "daemon", "status", "unlock", "requests", "apps", "identity", "settings", "audit"]
+    {
         assert!(help.stdout().contains(command), "{command} is missing in: {}", help.stdout());
     }
     assert!(world.run(&["--version"]).stdout().starts_with("halo "));

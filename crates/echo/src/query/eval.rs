@@ -1,6 +1,6 @@
 //! What a query finds.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
@@ -8,8 +8,9 @@ use std::marker::PhantomData;
 use serde_json::Value;
 
 use super::filter::{ordered, property};
-use super::{Deleted, Direction, End, Filter, OrderBy, Query, Way};
+use super::{Deleted, Direction, End, Filter, OrderBy, OrderKind, Query, Way};
 use crate::error::EchoError;
+use crate::ids::DocumentId;
 use crate::index::{Index, Near};
 use crate::item::{Item, ItemKind};
 use crate::terms::{Place, TermValue};
@@ -26,15 +27,32 @@ where
     I: Index,
     E: From<I::Error> + From<EchoError>,
 {
-    let looks = Cell::new(MOST_LOOKS);
+    Ok(find::<I, E>(query, index)?.into_iter().map(|(id, _)| id).collect())
+}
+
+/// The same, with the document that each is in.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn find<I, E>(query: &Query, index: &I) -> Result<Vec<(String, DocumentId)>, E>
+where
+    I: Index,
+    E: From<I::Error> + From<EchoError>,
+{
+    let (looks, places) = (Cell::new(MOST_LOOKS), RefCell::default());
     let deleted = query.options().deleted;
-    Evaluation { index, deleted, looks: &looks, error: PhantomData }.list(query)
+    let error = PhantomData::<fn() -> E>;
+    let found = Evaluation { index, deleted, looks: &looks, places: &places, error }.list(query)?;
+    let places = places.into_inner();
+    Ok(found.into_iter().filter_map(|id| places.get(&id).map(|place| (id, *place))).collect())
 }
 
 struct Evaluation<'a, I, E> {
     index: &'a I,
     deleted: Deleted,
     looks: &'a Cell<usize>,
+    /// Where everything is that was found on the way.
+    places: &'a RefCell<BTreeMap<String, DocumentId>>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -53,6 +71,7 @@ where
                 found.truncate(*limit);
                 Ok(found)
             }
+            Query::Skip { query, skip } => Ok(self.list(query)?.into_iter().skip(*skip).collect()),
             Query::Options { query, .. } => self.list(query),
             _ => Ok(self.set(query)?.into_iter().collect()),
         }
@@ -72,7 +91,9 @@ where
             Query::IncomingReferences { anchor, property, typename } => {
                 self.around(anchor, |item, anchors| {
                     typename.as_ref().is_none_or(|typename| item.is_of(typename))
-                        && item.references().iter().any(|(path, id)| path == property && anchors.contains(id))
+                        && item.references().iter().any(|(path, id)| {
+                            property.as_ref().is_none_or(|property| path == property) && anchors.contains(id)
+                        })
                 })
             }
             Query::Relation { anchor, direction, filter } => self.around(anchor, |item, anchors| {
@@ -114,12 +135,11 @@ where
                 found.retain(|id| !without.contains(id));
                 Ok(found)
             }
-            Query::Order { .. } | Query::Limit { .. } => Ok(self.list(query)?.into_iter().collect()),
-            // Options inside of a query hold for that part.
-            Query::Options { query, options } => {
-                let (index, deleted, looks) = (self.index, options.deleted, self.looks);
-                Evaluation { index, deleted, looks, error: PhantomData }.set(query)
+            Query::Order { .. } | Query::Limit { .. } | Query::Skip { .. } => {
+                Ok(self.list(query)?.into_iter().collect())
             }
+            // Options inside of a query hold for that part.
+            Query::Options { query, options } => Evaluation { deleted: options.deleted, ..*self }.set(query),
         }
     }
 
@@ -135,6 +155,7 @@ where
             self.visit(way, |item| {
                 if fits(item) {
                     found.insert(item.id.clone());
+                    self.places.borrow_mut().insert(item.id.clone(), item.document);
                 }
             })?;
         }
@@ -161,12 +182,7 @@ where
         self.index.visit(near, &mut |item| {
             let left = self.looks.get().saturating_sub(1);
             self.looks.set(left);
-            let seen = match self.deleted {
-                Deleted::Include => true,
-                Deleted::Exclude => !item.deleted,
-                Deleted::Only => item.deleted,
-            };
-            if left > 0 && seen {
+            if left > 0 && self.deleted.shows(item) {
                 show(item);
             }
         })?;
@@ -179,7 +195,12 @@ where
     fn in_order(&self, mut found: Vec<String>, by: &[OrderBy]) -> Result<Vec<String>, E> {
         let mut values: BTreeMap<String, Vec<Option<Value>>> = BTreeMap::new();
         self.visit(&Near::Ids(found.clone()), |item| {
-            let keys = by.iter().map(|key| property(&item.data, &key.property).cloned()).collect();
+            let keys = by.iter().map(|key| match key.kind {
+                OrderKind::Property => property(&item.data, &key.property).cloned(),
+                OrderKind::Natural => Some(Value::from(item.id.as_str())),
+                OrderKind::Rank => None,
+            });
+            let keys = keys.collect();
             values.insert(item.id.clone(), keys);
         })?;
         let none = Vec::new();
@@ -188,7 +209,7 @@ where
         found.sort_by(|one, other| {
             let pairs = of(one).iter().zip(of(other)).zip(by);
             pairs
-                .map(|((one, other), key)| order(one.as_ref(), other.as_ref(), key.descending))
+                .map(|((one, other), key)| order(one.as_ref(), other.as_ref(), key.is_descending()))
                 .find(|order| order.is_ne())
                 .unwrap_or(Ordering::Equal)
         });

@@ -30,7 +30,7 @@ impl Filter {
             Self::Or { filters } => {
                 filters.iter().map(Self::near).collect::<Option<Vec<_>>>().map(|ways| ways.concat())
             }
-            Self::TextSearch { text } => near_words(text),
+            Self::TextSearch { text, .. } => near_words(text),
             _ => None,
         }
     }
@@ -54,7 +54,7 @@ impl Filter {
             Self::Compare { operator: Operator::Gt | Operator::Gte, value } => between(Some(value), None),
             Self::Compare { operator: Operator::Lt | Operator::Lte, value } => between(None, Some(value)),
             Self::Range { from, to } => between(Some(from), Some(to)),
-            Self::TextSearch { text } => near_words(text),
+            Self::TextSearch { text, .. } => near_words(text),
             Self::And { filters } => {
                 filters.iter().filter_map(|filter| filter.near_value(path)).min_by_key(|ways| cost(ways))
             }
@@ -107,7 +107,7 @@ impl Filter {
             Self::Range { from, to } => {
                 compares(value, Operator::Gte, from) && compares(value, Operator::Lte, to)
             }
-            Self::TextSearch { text } => value.is_some_and(|value| has_words(value, text)),
+            Self::TextSearch { text, .. } => value.is_some_and(|value| has_words(value, text)),
             Self::Not { filter } => !filter.takes_value(value),
             Self::And { filters } => filters.iter().all(|filter| filter.takes_value(value)),
             Self::Or { filters } => filters.iter().any(|filter| filter.takes_value(value)),

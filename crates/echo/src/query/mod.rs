@@ -1,16 +1,18 @@
 //! DXOS's query AST (`@dxos/echo-protocol` 0.8.3, `QueryAST`), read from JSON.
 //!
-//! Two clauses are ours: `order` and `limit`. A filter `contains` is for lists.
+//! Later versions of it know more, which is read as they write it: `order`, `limit`, `skip`, `hierarchy-traversal`, and a filter
+//! `contains` for lists.
 
 mod eval;
 mod filter;
+mod live;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::EchoError;
 
-pub use eval::evaluate;
+pub use eval::{evaluate, find};
 
 /// Longer queries are refused before they are read.
 pub const LONGEST: usize = 64 * 1024;
@@ -46,8 +48,9 @@ pub enum Query {
     IncomingReferences {
         /// To these.
         anchor: Box<Self>,
-        /// Through this.
-        property: String,
+        /// Through this; `null` for any.
+        #[serde(default)]
+        property: Option<String>,
         /// Only of this type.
         #[serde(default)]
         typename: Option<String>,
@@ -93,7 +96,15 @@ pub enum Query {
         /// Of these.
         query: Box<Self>,
         /// By this, then by that.
+        #[serde(alias = "order")]
         by: Vec<OrderBy>,
+    },
+    /// Without the first so many.
+    Skip {
+        /// Of these.
+        query: Box<Self>,
+        /// How many.
+        skip: usize,
     },
     /// No more than so many.
     Limit {
@@ -148,11 +159,47 @@ pub enum Way {
 /// One key of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderBy {
+    /// By what.
+    #[serde(default)]
+    pub kind: OrderKind,
     /// A property, with dots between names.
+    #[serde(default)]
     pub property: String,
     /// Largest first.
     #[serde(default)]
     pub descending: bool,
+    /// The same as DXOS says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Turn>,
+}
+
+/// By what an order goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderKind {
+    /// A property.
+    #[default]
+    Property,
+    /// Ids, and so age.
+    Natural,
+    /// How well a text fits; everything that fits, fits equally well here.
+    Rank,
+}
+
+/// Which way an order goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Turn {
+    /// Smallest first.
+    Asc,
+    /// Largest first.
+    Desc,
+}
+
+impl OrderBy {
+    pub(crate) fn is_descending(&self) -> bool {
+        self.direction.map_or(self.descending, |direction| direction == Turn::Desc)
+    }
 }
 
 /// What a whole query looks at.
@@ -228,6 +275,9 @@ pub enum Filter {
     TextSearch {
         /// The words.
         text: String,
+        /// How to look for them: by words, which are indexed, or by likeness, which is not known here.
+        #[serde(default, rename = "searchKind", skip_serializing_if = "Option::is_none")]
+        kind: Option<SearchKind>,
     },
     /// The opposite.
     Not {
@@ -244,6 +294,16 @@ pub enum Filter {
         /// Which.
         filters: Vec<Self>,
     },
+}
+
+/// How to look for a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchKind {
+    /// By its words.
+    FullText,
+    /// By likeness: refused, since there is no index for it.
+    Vector,
 }
 
 /// A name of an item elsewhere.
@@ -302,7 +362,9 @@ impl Query {
     pub fn options(&self) -> Options {
         match self {
             Self::Options { options, .. } => options.clone(),
-            Self::Order { query, .. } | Self::Limit { query, .. } => query.options(),
+            Self::Order { query, .. } | Self::Limit { query, .. } | Self::Skip { query, .. } => {
+                query.options()
+            }
             _ => Options::default(),
         }
     }
@@ -329,9 +391,10 @@ impl Query {
                 source.measure(depth, nodes)?;
                 exclude.measure(depth, nodes)
             }
-            Self::Order { query, .. } | Self::Limit { query, .. } | Self::Options { query, .. } => {
-                query.measure(depth, nodes)
-            }
+            Self::Order { query, .. }
+            | Self::Limit { query, .. }
+            | Self::Skip { query, .. }
+            | Self::Options { query, .. } => query.measure(depth, nodes),
         }
     }
 }
@@ -345,6 +408,9 @@ impl Filter {
             Self::Not { filter } => filter.measure(depth, nodes),
             Self::And { filters } | Self::Or { filters } => {
                 filters.iter().try_for_each(|filter| filter.measure(depth, nodes))
+            }
+            Self::TextSearch { kind: Some(SearchKind::Vector), .. } => {
+                Err(EchoError::Query { why: "it looks for what is alike, for which there is no index" })
             }
             Self::Compare { .. }
             | Self::In { .. }

@@ -59,3 +59,31 @@ fn no_two_purposes_share_a_key() {
     let other = keys.seal_identity(&identity).unwrap();
     assert_eq!(code(keys.load_alias_seed(&other)), "keystore.sealed_value");
 }
+
+#[test]
+fn dxos_keys_differ_by_app_role_device_and_epoch_and_are_the_same_next_time() {
+    use halo_keystore::DxosRole::{Device, HaloSpace, Identity};
+    use halo_protocol::dxos::SignDxos;
+    let mut keys = seven();
+    let identity = keys.make_identity().unwrap();
+    assert_eq!(code(keys.dxos(Identity, "a", 0).map(|_| ())), "keystore.sealed_value");
+    let sealed = keys.seal_alias_seed(&identity).unwrap();
+    keys.load_alias_seed(&sealed).unwrap();
+    let here = keys.device_key();
+    let other = World::new().create(KeychainChoice::Os, None).1.device_key();
+    let key = |role, app, epoch| *keys.dxos(role, app, epoch).unwrap().dxos_key().as_bytes();
+    let all = [
+        key(Identity, "a", 0),
+        key(Identity, "b", 0),
+        key(Identity, "a", 1),
+        key(HaloSpace, "a", 0),
+        key(HaloSpace, "b", 0),
+        key(Device(&here), "a", 0),
+        key(Device(&other), "a", 0),
+        key(Device(&here), "b", 0),
+        key(Device(&here), "a", 1),
+    ];
+    let different: std::collections::BTreeSet<_> = all.iter().collect();
+    assert_eq!(different.len(), all.len());
+    assert_eq!(key(Device(&here), "a", 1), all[8]);
+}

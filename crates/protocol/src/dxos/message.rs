@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::schema::{How, Kind, Schema, assertion};
 use super::{DxosError, LONGEST, malformed};
+use crate::time::Timestamp;
 
 /// Messages are not nested deeper.
 const DEEPEST: usize = 48;
@@ -183,8 +184,17 @@ fn time(bytes: &[u8]) -> Read<String> {
             _ => {}
         }
     }
+    written(seconds, nanos / 1_000_000)
+}
+
+/// A time as `Date.toISOString` writes it.
+pub(super) fn iso(time: Timestamp) -> Read<String> {
+    let millis = i64::try_from(time.as_millis()).map_err(|_| malformed("a time is out of range"))?;
+    written(millis.div_euclid(1_000), millis.rem_euclid(1_000))
+}
+
+fn written(seconds: i64, millis: i64) -> Read<String> {
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let millis = nanos / 1_000_000;
     // Within what four digits of a year can say.
     if !(-719_162..=2_932_896).contains(&days) || !(0..1_000).contains(&millis) {
         return Err(malformed("a time is out of range"));

@@ -3,12 +3,15 @@
 //!
 //! They are another world than ours: P-256 keys, and a signature over canonical JSON of the decoded message instead of
 //! exact bytes. So nothing here is a [`crate::credential::Credential`], and nothing here grants anything: it lets a
-//! wallet tell what somebody else's wallet said.
+//! wallet tell what somebody else's wallet said, and lets apps that were written for DXOS be told about its user in the
+//! shapes that they know ([`DxosDraft`], [`present`]).
 //!
 //! The attack that is DXOS's own: the type of an assertion is not under the signature. A reader must not take one
 //! type of assertion for another that has the same fields.
 
 mod canonical;
+mod draft;
+mod encode;
 mod invitation;
 mod message;
 mod schema;
@@ -18,6 +21,7 @@ use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use draft::{DxosAssertion, DxosDraft, DxosKey, DxosStatement, SignDxos, present};
 pub use invitation::{INVITATION_ALPHABET, decode_invitation, encode_invitation};
 
 /// Longer messages are not read.
@@ -82,6 +86,12 @@ impl DxosCredential {
     #[must_use]
     pub fn issuer(&self) -> &str {
         self.text("/issuer")
+    }
+
+    /// About whom, in hex.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.text("/subject/id")
     }
 
     /// The text that is signed.
@@ -165,20 +175,19 @@ impl DxosPresentation {
     /// The text that each of its proofs signs.
     #[must_use]
     pub fn payloads(&self) -> Vec<String> {
+        let proofs = self.0.get("proofs").and_then(Value::as_array);
+        proofs.into_iter().flatten().map(|proof| self.payload(proof)).collect()
+    }
+
+    /// The text that one proof signs, which may be there or be made.
+    fn payload(&self, proof: &Value) -> String {
         let mut credentials = self.0.get("credentials").cloned().unwrap_or_default();
         for credential in credentials.as_array_mut().into_iter().flatten() {
-            credential.as_object_mut().map(strip);
+            strip_all(credential);
         }
-        let proofs = self.0.get("proofs").and_then(Value::as_array);
-        proofs
-            .into_iter()
-            .flatten()
-            .map(|proof| {
-                let mut proof = proof.clone();
-                proof.as_object_mut().map(unsigned);
-                canonical::text(&serde_json::json!({ "credentials": credentials, "proof": proof }))
-            })
-            .collect()
+        let mut proof = proof.clone();
+        proof.as_object_mut().map(unsigned);
+        canonical::text(&serde_json::json!({ "credentials": credentials, "proof": proof }))
     }
 
     /// Checks every credential, and that each proof is by the key it names. By what right that key shows them is for
@@ -203,6 +212,15 @@ impl DxosPresentation {
 fn strip(credential: &mut serde_json::Map<String, Value>) {
     if credential.get("parentCredentialIds").and_then(Value::as_array).is_some_and(Vec::is_empty) {
         credential.remove("parentCredentialIds");
+    }
+}
+
+/// The same of a credential, and of those that its chain is made of.
+fn strip_all(credential: &mut Value) {
+    let mut next = Some(credential);
+    while let Some(credential) = next.take() {
+        credential.as_object_mut().map(strip);
+        next = credential.pointer_mut("/proof/chain/credential");
     }
 }
 

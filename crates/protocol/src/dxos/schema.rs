@@ -70,7 +70,7 @@ pub(super) static CREDENTIAL: Schema = Schema(&[
 
 static CLAIM: Schema = Schema(&[one(1, "id", Key), one(2, "assertion", Any)]);
 
-static PROOF: Schema = Schema(&[
+pub(super) static PROOF: Schema = Schema(&[
     one(1, "type", Text),
     one(2, "creationDate", Time),
     one(3, "signer", Key),

@@ -2,8 +2,11 @@
 
 use data_encoding::HEXLOWER;
 use halo_protocol::dxos::{
-    DxosCredential, DxosError, DxosPresentation, decode_invitation, encode_invitation,
+    DxosAssertion, DxosCredential, DxosDraft, DxosError, DxosKey, DxosPresentation, DxosStatement, SignDxos,
+    decode_invitation, encode_invitation, present,
 };
+use p256::ecdsa::signature::Signer;
+use p256::ecdsa::{Signature, SigningKey};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -143,4 +146,109 @@ proptest! {
         let _ = decode_invitation(&code);
         prop_assert_eq!(encode_invitation(&bytes).len() < 500, true);
     }
+}
+
+/// A key made from a number.
+struct Key(SigningKey);
+
+impl Key {
+    fn new(number: u8) -> Self {
+        Self(SigningKey::from_slice(&[number; 32]).unwrap())
+    }
+}
+
+impl SignDxos for Key {
+    fn dxos_key(&self) -> DxosKey {
+        DxosKey::from_bytes(self.0.verifying_key().to_encoded_point(false).as_bytes()).unwrap()
+    }
+
+    fn sign_dxos(&self, statement: &DxosStatement) -> [u8; 64] {
+        let signature: Signature = self.0.sign(statement.signing_bytes());
+        signature.to_bytes().into()
+    }
+}
+
+fn draft(issuer: &Key, subject: &Key, assertion: DxosAssertion) -> DxosDraft {
+    let subject = subject.dxos_key().as_bytes().to_vec();
+    DxosDraft { issuer: issuer.dxos_key(), subject, issued: crate::signer::NOON, assertion }
+}
+
+fn authorized(identity: &Key, device: &Key) -> DxosCredential {
+    let (identity_key, device_key) = (identity.dxos_key(), device.dxos_key());
+    let assertion = DxosAssertion::AuthorizedDevice { identity_key, device_key };
+    draft(identity, device, assertion).sign(identity, None).unwrap()
+}
+
+#[test]
+fn what_is_made_here_reads_back_verifies_and_is_the_same_each_time() {
+    let (identity, device) = (Key::new(1), Key::new(2));
+    let chain = authorized(&identity, &device);
+    let space_key = vec![4; 32];
+    let name = Some("Ada".to_owned());
+    for assertion in [
+        DxosAssertion::SpaceGenesis { space_key: space_key.clone() },
+        DxosAssertion::SpaceMember { space_key, role: 4, display_name: name.clone() },
+        DxosAssertion::DeviceProfile { label: "Laptop \u{1f4bb}".into(), platform: "linux".into(), kind: 2 },
+        DxosAssertion::IdentityProfile { display_name: name },
+        DxosAssertion::IdentityProfile { display_name: None },
+        DxosAssertion::DefaultSpace { space_id: "BSPACE".into() },
+        DxosAssertion::Epoch { number: 0, automerge_root: "automerge:root".into() },
+        DxosAssertion::Auth,
+    ] {
+        let draft = draft(&identity, &device, assertion.clone());
+        for made in [draft.sign(&identity, None).unwrap(), draft.sign(&device, Some(&chain)).unwrap()] {
+            let read = DxosCredential::decode(&made.encode().unwrap()).unwrap();
+            assert_eq!(read, made, "{assertion:?}");
+            read.verify().unwrap();
+        }
+        let again = draft.sign(&identity, None).unwrap();
+        assert_eq!(again, draft.sign(&identity, None).unwrap());
+        assert!(draft.sign(&device, None).is_err(), "who is not the issuer shows a chain");
+        let stranger = draft.sign(&Key::new(3), Some(&chain)).unwrap();
+        assert!(matches!(stranger.verify(), Err(DxosError::Chain { .. })), "and one about itself");
+    }
+}
+
+#[test]
+fn real_credentials_are_written_as_they_were_read() {
+    let mut written = 0;
+    for (vector, bytes) in credentials() {
+        let read = DxosCredential::decode(&bytes).unwrap();
+        // What JSON cannot say is not written at all.
+        let Ok(again) = read.encode() else { continue };
+        let again = DxosCredential::decode(&again).unwrap();
+        assert_eq!(again, read, "{}", vector["type"]);
+        again.verify().unwrap();
+        written += 1;
+    }
+    assert!(written > 20, "{written} of 27");
+}
+
+#[test]
+fn a_presentation_is_signed_as_it_came_and_only_if_it_holds() {
+    let (identity, device) = (Key::new(1), Key::new(2));
+    let chain = authorized(&identity, &device);
+    let credential = draft(&identity, &identity, DxosAssertion::Auth).sign(&device, Some(&chain)).unwrap();
+    let bytes = credential.encode().unwrap();
+    let asked = join(&[(1, bytes.clone()), (1, chain.encode().unwrap())]);
+    let shown = present(&asked, Some(b"challenge"), crate::signer::NOON, &device, Some(&chain)).unwrap();
+    assert!(shown.starts_with(&asked), "byte for byte");
+    let read = DxosPresentation::decode(&shown).unwrap();
+    read.verify().unwrap();
+    let twice = present(&shown, None, crate::signer::NOON, &identity, None).unwrap();
+    DxosPresentation::decode(&twice).unwrap().verify().unwrap();
+    let mut changed = bytes;
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    assert!(present(&join(&[(1, changed)]), None, crate::signer::NOON, &device, Some(&chain)).is_err());
+    assert!(present(&asked, Some(&[0; 2_000]), crate::signer::NOON, &device, Some(&chain)).is_err());
+}
+
+#[test]
+fn an_identity_of_dxos_has_the_id_that_dxos_gives_it() {
+    let vectors = vectors();
+    let (key, did) = (bytes(&vectors["identityKey"]), vectors["did"].as_str().unwrap().to_owned());
+    assert_eq!(DxosKey::from_bytes(&key).unwrap().did(), did);
+    assert!(DxosKey::from_bytes(&key[1..]).is_err());
+    assert!(DxosKey::from_bytes(&[4; 65]).is_err(), "no point of the curve");
 }

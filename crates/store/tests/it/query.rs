@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "JSON values make what is missing")]
 
-use halo_echo::query::{Query, evaluate};
+use halo_echo::query::{Query, evaluate, find};
 use halo_echo::{DocumentId, EchoError, Item, MemoryIndex};
 use halo_store::{SpaceRow, Store, StoreError};
 use proptest::prelude::*;
@@ -158,6 +158,13 @@ fn query() -> impl Strategy<Value = Value> {
             (anchor(), any::<bool>()).prop_map(|(of, down)| {
                 json!({ "type": "order", "query": of, "by": [{ "property": "a", "descending": down }] })
             }),
+            // As later versions of DXOS write it.
+            (anchor(), prop::sample::select(vec!["asc", "desc"]), prop::sample::select(vec!["property", "natural", "rank"]))
+                .prop_map(|(of, turn, kind)| {
+                    json!({ "type": "order", "query": of, "order": [{ "kind": kind, "property": "a", "direction": turn }] })
+                }),
+            (anchor(), 0..4_usize).prop_map(|(of, skip)| json!({ "type": "skip", "query": of, "skip": skip })),
+            anchor().prop_map(|of| json!({ "type": "incoming-references", "anchor": of, "property": null })),
             (anchor(), 0..4_usize)
                 .prop_map(|(of, limit)| json!({ "type": "limit", "query": of, "limit": limit })),
             (anchor(), prop::sample::select(vec!["exclude", "include", "only"])).prop_map(
@@ -171,6 +178,53 @@ fn query() -> impl Strategy<Value = Value> {
 fn steps() -> impl Strategy<Value = Vec<(u8, Value)>> {
     let objects = prop::collection::btree_map(id(), object(), 0..4).prop_map(|objects| json!(objects));
     prop::collection::vec((0..3_u8, objects), 1..8)
+}
+
+/// Queries that judge each item alone, mostly.
+fn local_query() -> impl Strategy<Value = Value> {
+    let select = filter().prop_map(|filter| json!({ "type": "select", "filter": filter }));
+    select.prop_recursive(3, 6, 2, |inner| {
+        let some = || inner.clone();
+        prop_oneof![
+            (some(), filter())
+                .prop_map(|(of, filter)| json!({ "type": "filter", "selection": of, "filter": filter })),
+            (some(), some()).prop_map(|(one, other)| json!({ "type": "union", "queries": [one, other] })),
+            (some(), some()).prop_map(
+                |(one, other)| json!({ "type": "set-difference", "source": one, "exclude": other })
+            ),
+            (some(), prop::sample::select(vec!["exclude", "include", "only"])).prop_map(
+                |(of, what)| json!({ "type": "options", "query": of, "options": { "deleted": what } })
+            ),
+            some().prop_map(|of| json!({ "type": "limit", "query": of, "limit": 2 })),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn an_answer_that_is_kept_up_is_the_one_that_asking_anew_gives(steps in steps(), query in local_query()) {
+        let query = Query::parse(&query.to_string()).unwrap();
+        let mut memory = MemoryIndex::default();
+        let mut kept: std::collections::BTreeMap<String, DocumentId> = std::collections::BTreeMap::new();
+        for (number, objects) in &steps {
+            let document = DocumentId::from_random([*number; 16]);
+            let items = Item::all_in(document, objects);
+            let mut ids: std::collections::BTreeSet<String> = items.iter().map(|item| item.id.clone()).collect();
+            ids.extend(kept.iter().filter(|(_, at)| **at == document).map(|(id, _)| id.clone()));
+            memory.replace(document, items);
+            let anew: std::collections::BTreeMap<String, DocumentId> =
+                find::<_, Failed>(&query, &memory).unwrap().into_iter().collect();
+            match query.again(&memory, ids).unwrap() {
+                Some(judged) => for (id, place) in judged {
+                    kept.remove(&id);
+                    kept.extend(place.map(|place| (id, place)));
+                },
+                None => kept = anew.clone(),
+            }
+            prop_assert_eq!(&kept, &anew);
+        }
+    }
 }
 
 proptest! {

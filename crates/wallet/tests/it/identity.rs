@@ -64,7 +64,8 @@ async fn profile_and_settings_survive_a_restart() {
     let png = [b"\x89PNG\r\n\x1a\n".as_slice(), &[0; 32]].concat();
     let change = ProfileChange { name: Some("Ada L.".into()), avatar: Some(Some(png)) };
     wallet.set_profile(change).await.unwrap();
-    let settings = Settings { auto_lock_minutes: 5, lock_with_screen: false, theme: Theme::Dark };
+    let settings =
+        Settings { auto_lock_minutes: 5, lock_with_screen: false, theme: Theme::Dark, dxos_agent: true };
     wallet.set_settings(settings.clone()).await.unwrap();
     wallet.close().await;
     let snapshot = world.open().await.snapshot();

@@ -3,4 +3,4 @@
 /**
  * What an app may be allowed to do.
  */
-export type Scope = "openid" | "profile" | "halo:identity" | "halo:spaces" | "halo:spaces:write";
+export type Scope = "openid" | "profile" | "halo:identity" | "halo:spaces" | "halo:spaces:write" | "halo:devices" | "halo:contacts" | "halo:invitations";

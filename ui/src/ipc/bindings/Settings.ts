@@ -16,4 +16,8 @@ lock_with_screen: boolean,
 /**
  * `system`, `light` or `dark`.
  */
-theme: Theme, };
+theme: Theme, 
+/**
+ * Programs written for DXOS find HALO where they look for DXOS's agent; each asks once.
+ */
+dxos_agent: boolean, };

@@ -17,7 +17,7 @@ const empty: Snapshot = {
   invitations: [],
   join: null,
   network: { servers: [], lan: true, turn: [] },
-  settings: { auto_lock_minutes: 10, lock_with_screen: true, theme: 'light' },
+  settings: { auto_lock_minutes: 10, lock_with_screen: true, theme: 'light', dxos_agent: false },
   broker_url: 'http://127.0.0.1:47110',
   profile: '/home/ada/.local/share/halo',
   audit_broken_at: null,
