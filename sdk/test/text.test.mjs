@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { difference, moved } from "../dist/core/text.js";
+import { difference, moved, shifted } from "../dist/core/text.js";
 
 const apply = (text, { position, remove, insert }) => text.slice(0, position) + insert + text.slice(position + remove);
 const splice = (position, remove, insert) => ({ position, remove, insert });
@@ -53,5 +53,21 @@ test("what was typed is moved over what others wrote, and takes nothing of their
     const [typed, over] = [some("X"), some("ab")];
     const result = apply(apply("0123456789", over), moved(typed, over));
     assert.ok(result.includes("ab") && result.includes("X"), `${JSON.stringify(typed)} over ${JSON.stringify(over)}: ${result}`);
+  }
+});
+
+test("a place keeps its letter over a splice, and goes to where the letter was taken from", () => {
+  const next = numbers(3);
+  for (let round = 0; round < 3_000; round += 1) {
+    const text = "abcdefghij";
+    const position = next(11);
+    const over = splice(position, next(11 - position), "XY".slice(next(3)));
+    const place = next(10);
+    const after = apply(text, over);
+    const kept = place < over.position || place >= over.position + over.remove;
+    const there = shifted(place, over);
+    if (place === over.position) assert.equal(there, place);
+    else if (kept) assert.equal(after[there], text[place]);
+    else assert.equal(there, over.position + over.insert.length);
   }
 });

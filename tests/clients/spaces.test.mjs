@@ -149,6 +149,82 @@ test("what several people type into one text is all there", async () => {
   second.close();
 });
 
+test("marks and cursors stay where they belong, whoever writes", async () => {
+  const [halo, second] = [open("org.example.marks"), open("org.example.marks")];
+  const { items } = await (await signIn(halo)).spaces.default();
+  const { items: elsewhere } = await (await second.session()).spaces.default();
+  const note = await items.create(NOTE, { body: "😀 bold text" });
+  const [here, there] = [await items.text(note.id, "body"), await elsewhere.text(note.id, "body")];
+  const [caret, end] = [await here.cursor(8), await here.cursor(12)];
+  await here.mark(3, 7, "bold", true);
+  await here.mark(8, 12, "link", "https://a.example", "none");
+  const marked = new Promise((resolve) => (there.marks.length === 2 ? resolve() : there.onMarks((marks) => marks.length === 2 && resolve())));
+  await marked;
+  await there.splice(0, 0, "> ");
+  await new Promise((resolve) => (here.value.startsWith(">") ? resolve() : here.onChange((value) => value.startsWith(">") && resolve())));
+  const typed = here.splice(9, 0, "er");
+  assert.deepEqual(here.marks.at(-1), { start: 12, end: 16, name: "link", value: "https://a.example" }, "moved at once by what is typed here");
+  await typed;
+  assert.equal(here.value, "> 😀 bolder text");
+  assert.deepEqual(here.marks, [
+    { start: 5, end: 11, name: "bold", value: true },
+    { start: 12, end: 16, name: "link", value: "https://a.example" },
+  ]);
+  assert.deepEqual(await here.positions([caret, end]), [12, 16]);
+  await here.unmark(5, 11, "bold");
+  assert.deepEqual((await elsewhere.text(note.id, "body")).marks.map(({ name }) => name), ["link"]);
+  await assert.rejects(here.cursor(99), RangeError);
+  await assert.rejects(here.positions(["nonsense"]), { code: "refused" });
+  await assert.rejects(here.mark(1, 2, "bold", true), { code: "refused" }, "half a letter");
+  for (const text of [here, there]) text.close();
+  halo.close();
+  second.close();
+});
+
+test("counters add up, items have names elsewhere and tags, and schemas are kept to", async () => {
+  const halo = open("org.example.more");
+  const { items } = await (await signIn(halo)).spaces.default();
+  const poll = await items.create("example.org/type/Poll:0.1.0", { votes: 0 }, { tags: ["open"], keys: [{ source: "github.com", id: "7" }] });
+  const [one, other] = [await items.counter(poll.id, "votes"), await items.counter(poll.id, "votes")];
+  await one.increment(0);
+  await Promise.all([one.increment(2), other.increment(3)]);
+  await new Promise((resolve) => (one.value === 5 ? resolve() : one.onChange((value) => value === 5 && resolve())));
+  await items.undo();
+  assert.ok([2, 3].includes((await items.get(poll.id)).data.votes));
+  const read = await items.read(poll.id, "votes", "counter");
+  assert.equal((await items.edit(poll.id, "votes", "counter", { increment: -1 }, read.version)).value, read.value - 1);
+  for (const counter of [one, other]) counter.close();
+
+  const ids = async (query) => (await items.query(query)).map(({ id }) => id);
+  assert.deepEqual(await ids({ tag: "open" }), [poll.id]);
+  assert.deepEqual(await ids({ key: { source: "github.com", id: "7" } }), [poll.id]);
+  await items.setTags(poll.id, ["closed"]);
+  await items.setKeys(poll.id, []);
+  const now = await items.get(poll.id);
+  assert.deepEqual([now.tags, now.keys], [["closed"], undefined]);
+  await items.undo();
+  await items.undo();
+  assert.deepEqual(await ids({ tag: "open", key: { source: "github.com", id: "7" } }), [poll.id]);
+
+  const answer = await items.create("example.org/type/Answer:0.1.0", {}, { parent: poll.id });
+  await items.delete(poll.id);
+  assert.deepEqual(await ids({ type: "example.org/type/Answer" }), []);
+  await items.undo();
+  assert.deepEqual(await ids({ type: "example.org/type/Answer" }), [answer.id]);
+  await items.move(answer.id, null);
+  assert.equal((await items.get(answer.id)).parent, null);
+
+  const jsonSchema = { type: "object", properties: { title: { type: "string" } }, required: ["title"] };
+  await items.create("dxos.org/type/Schema:0.1.0", { typename: "example.org/type/Book", version: "0.1.0", jsonSchema });
+  await items.create("example.org/type/Book:0.1.0", { title: "Emma" });
+  await assert.rejects(items.create("example.org/type/Book:0.1.0", { title: 1 }), (error) => {
+    assert.equal(error.code, "refused");
+    assert.match(error.cause.message, /"title" is of type number, not string/);
+    return true;
+  });
+  halo.close();
+});
+
 test("a stock Automerge Repo keeps documents in a space, and survives that the wallet restarts", async () => {
   const [halo, second] = [open("org.example.repo"), open("org.example.repo")];
   const session = await signIn(halo);

@@ -305,6 +305,11 @@ pub(crate) enum Items {
         /// The type of a new item, for instance example.org/type/Task:0.1.0
         #[arg(long = "type", value_name = "TYPE")]
         kind: Option<String>,
+        /// Only write these properties and leave the others; `null` removes one
+        #[arg(long, requires = "id")]
+        merge: bool,
+        #[command(flatten)]
+        place: ItemPlace,
     },
     /// Delete an item; `restore` takes it back
     Delete {
@@ -324,12 +329,32 @@ pub(crate) enum Items {
     Query(FindItems),
 }
 
+/// What an item is besides its properties.
+#[derive(clap::Args)]
+pub(crate) struct ItemPlace {
+    /// The item that it belongs to; an empty one takes it out of where it is
+    #[arg(long, value_name = "ID")]
+    pub(crate) parent: Option<String>,
+    /// For a new relation: where it comes from
+    #[arg(long, value_name = "ID", requires = "target", conflicts_with = "id")]
+    pub(crate) source: Option<String>,
+    /// For a new relation: where it leads
+    #[arg(long, value_name = "ID", requires = "source", conflicts_with = "id")]
+    pub(crate) target: Option<String>,
+    /// Its name in another program; repeat for several. They take the place of those it had
+    #[arg(long = "key", value_name = "SOURCE=ID")]
+    pub(crate) keys: Vec<String>,
+    /// What it is filed under; repeat for several. They take the place of those it had, and an empty one of all
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<String>,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct FindItems {
     #[command(flatten)]
     pub(crate) space: InSpace,
     /// A query in DXOS's form, as JSON; `-` reads it from standard input
-    #[arg(conflicts_with_all = ["kind", "conditions", "text", "deleted"])]
+    #[arg(conflicts_with_all = ["kind", "conditions", "text", "tag", "key", "deleted"])]
     pub(crate) query: Option<String>,
     /// Only items of this type
     #[arg(long = "type", value_name = "TYPE")]
@@ -340,6 +365,12 @@ pub(crate) struct FindItems {
     /// Only with these words in them
     #[arg(long)]
     pub(crate) text: Option<String>,
+    /// Only filed under this
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
+    /// Only with this name in another program
+    #[arg(long, value_name = "SOURCE=ID")]
+    pub(crate) key: Option<String>,
     /// Only deleted ones
     #[arg(long)]
     pub(crate) deleted: bool,

@@ -1,7 +1,8 @@
 //! One Automerge document, within limits.
 
 use automerge::{
-    Automerge, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, hydrate, transaction::Transactable,
+    Automerge, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, hydrate,
+    transaction::Transactable,
 };
 use serde_json::{Map, Value};
 
@@ -17,7 +18,7 @@ pub const LARGEST_CHUNK: usize = 8 * 1024 * 1024;
 /// A document is not let grow beyond it.
 pub const LARGEST_DOCUMENT: usize = 64 * 1024 * 1024;
 /// Deeper values are cut off where they are shown, which is nowhere near what apps write.
-const DEEPEST: usize = 64;
+pub(crate) const DEEPEST: usize = 64;
 
 /// Changes that are looked through for the versions of an item.
 const LONGEST_HISTORY: usize = 1_000;
@@ -78,7 +79,8 @@ impl Document {
     /// An empty document.
     #[must_use]
     pub fn empty() -> Self {
-        Self { inner: Automerge::new(), size: 0 }
+        // Places in texts count as in JavaScript.
+        Self { inner: Automerge::new_with_encoding(TextEncoding::Utf16CodeUnit), size: 0 }
     }
 
     /// Loads what [`Self::save`] or an app wrote.
@@ -202,7 +204,7 @@ impl Document {
     }
 }
 
-fn json(value: hydrate::Value, depth: usize) -> Value {
+pub(crate) fn json(value: hydrate::Value, depth: usize) -> Value {
     if depth == 0 {
         return Value::Null;
     }
@@ -220,7 +222,7 @@ fn json(value: hydrate::Value, depth: usize) -> Value {
     }
 }
 
-fn scalar_json(scalar: ScalarValue) -> Value {
+pub(crate) fn scalar_json(scalar: ScalarValue) -> Value {
     match scalar {
         ScalarValue::Str(text) => Value::String(text.to_string()),
         ScalarValue::Int(number) | ScalarValue::Timestamp(number) => number.into(),

@@ -45,6 +45,9 @@ pub struct Item {
     /// Its names elsewhere: source and id.
     #[serde(default)]
     pub keys: Vec<(String, String)>,
+    /// What it is filed under: words, or the names (DXN) of items that are tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Its properties.
     #[serde(default)]
     pub data: Value,
@@ -86,6 +89,10 @@ impl Item {
             let text = |key: &Value, name| key.get(name).and_then(Value::as_str).map(str::to_owned);
             keys.iter().filter_map(|key| Some((text(key, "source")?, text(key, "id")?))).collect()
         });
+        let tags = object.pointer("/meta/tags").and_then(Value::as_array).map(|tags| {
+            let text = |tag: &Value| tag.as_str().or_else(|| tag.get("/")?.as_str()).map(str::to_owned);
+            tags.iter().filter_map(text).collect()
+        });
         Some(Self {
             id: id.to_owned(),
             document,
@@ -96,6 +103,7 @@ impl Item {
             target: reference("target"),
             parent: reference("parent"),
             keys: keys.unwrap_or_default(),
+            tags: tags.unwrap_or_default(),
             data: object.get("data").cloned().unwrap_or(Value::Null),
         })
     }

@@ -1,4 +1,4 @@
-//! What an item can be found by: its type, its properties, what it refers to, its names elsewhere, its words.
+//! What an item can be found by: its type, its properties, what it refers to, its names elsewhere, its tags, its words.
 //!
 //! An index keeps these and finds *candidates*: every item that a filter takes, and perhaps a few that it does not. The
 //! filter has the last word, so an index may be coarse (long texts are cut, numbers are floats) and never wrong.
@@ -23,6 +23,8 @@ pub enum Place {
     Neighbour,
     /// A name elsewhere: source and id.
     Key,
+    /// What it is filed under.
+    Tag,
     /// A property, with dots between names; a list is its elements.
     Property(String),
     /// The item has more terms than are kept, so that it is a candidate always.
@@ -37,6 +39,7 @@ impl Place {
             Self::Type => "t".to_owned(),
             Self::Neighbour => "n".to_owned(),
             Self::Key => "k".to_owned(),
+            Self::Tag => "g".to_owned(),
             Self::Overflow => "o".to_owned(),
             Self::Property(path) => format!("p{path}"),
         }
@@ -102,6 +105,12 @@ impl Item {
         terms.extend(near.iter().map(|id| Term { place: Place::Neighbour, value: TermValue::text(id) }));
         let keys = self.keys.iter().map(|(source, id)| key_text(source, id));
         terms.extend(keys.map(|value| Term { place: Place::Key, value }));
+        for tag in &self.tags {
+            let term = Term { place: Place::Tag, value: TermValue::text(tag) };
+            if terms.len() <= MOST && !terms.contains(&term) {
+                terms.push(term);
+            }
+        }
         if let Value::Object(map) = &self.data {
             let mut path = String::new();
             map.iter().for_each(|(name, value)| gather(name, value, &mut path, &mut terms));

@@ -1,17 +1,16 @@
-//! Changes that the wallet itself makes to documents: new items, edits from screen and command line.
+//! Changes that the wallet itself makes to documents: new items, what an item is besides its properties, and the
+//! transaction that every edit is. Properties are edited by [`crate::model`]s.
 //!
-//! Written as DXOS's clients write: texts are Automerge texts, maps and lists are Automerge's own. What is equal
-//! already is left alone, so that a concurrent edit of another property is not undone.
+//! Written as DXOS's clients write: texts are Automerge texts, maps and lists are Automerge's own.
 
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{
-    AutomergeError, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, TextEncoding, Value as Stored, hydrate,
-};
+use automerge::{AutomergeError, ChangeHash, ObjId, ObjType, PatchLog, ROOT, ReadDoc, Value as Stored};
 use serde_json::{Map, Value, json};
 
 use crate::document::Document;
 use crate::error::EchoError;
 use crate::item::{EXPANDO, Item, ItemKind};
+use crate::model::{ObjectEdit, ObjectModel, hydrated, put, refused};
 
 /// Who writes, and when.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +22,7 @@ pub struct Pen {
 }
 
 /// A new item.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewItem {
     /// Its id, a ULID.
     pub id: String,
@@ -37,6 +36,8 @@ pub struct NewItem {
     pub ends: Option<(String, String)>,
     /// Its names elsewhere: source and id.
     pub keys: Vec<(String, String)>,
+    /// What it is filed under.
+    pub tags: Vec<String>,
     /// Its properties.
     pub data: Map<String, Value>,
 }
@@ -45,10 +46,10 @@ impl NewItem {
     /// One like another.
     #[must_use]
     pub fn copy_of(item: Item) -> Self {
-        let Item { id, kind, typename, parent, source, target, keys, data, .. } = item;
+        let Item { id, kind, typename, parent, source, target, keys, tags, data, .. } = item;
         let data = if let Value::Object(data) = data { data } else { Map::new() };
         let typename = typename.unwrap_or_else(|| EXPANDO.to_owned());
-        Self { id, kind, typename, parent, ends: source.zip(target), keys, data }
+        Self { id, kind, typename, parent, ends: source.zip(target), keys, tags, data }
     }
 }
 
@@ -80,9 +81,9 @@ impl Document {
     /// [`EchoError::Malformed`] for a document that is not laid out as a directory.
     pub fn put_item(&mut self, pen: Pen, item: &NewItem) -> Result<Vec<u8>, EchoError> {
         let object = object_of(item);
-        self.write(pen, |tx| {
-            let objects = child(tx, &ROOT, "objects")?;
-            put(tx, &objects, item.id.as_str().into(), &object)
+        self.write(pen, None, |tx| {
+            let objects = child(tx, &ROOT, "objects").map_err(refused)?;
+            put(tx, &objects, item.id.as_str().into(), &object).map_err(refused)
         })
     }
 
@@ -93,9 +94,10 @@ impl Document {
     /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
     pub fn with_item(empty: &Self, pen: Pen, item: &NewItem) -> Result<Self, EchoError> {
         let mut document = empty.copy();
-        document.write(pen, |tx| {
-            let objects = child(tx, &ROOT, "objects")?;
-            tx.batch_create_object(&objects, item.id.as_str(), &hydrated(&object_of(item)), false).map(|_| ())
+        document.write(pen, None, |tx| {
+            let objects = child(tx, &ROOT, "objects").map_err(refused)?;
+            let object = hydrated(&object_of(item));
+            tx.batch_create_object(&objects, item.id.as_str(), &object, false).map(drop).map_err(refused)
         })?;
         Ok(document)
     }
@@ -105,10 +107,7 @@ impl Document {
     /// # Errors
     /// [`EchoError::Malformed`] if there is no such item.
     pub fn set_data(&mut self, pen: Pen, id: &str, data: &Map<String, Value>) -> Result<Vec<u8>, EchoError> {
-        self.write(pen, |tx| {
-            let item = existing(tx, id)?;
-            put(tx, &item, "data".into(), &Value::Object(data.clone()))
-        })
+        self.edit::<ObjectModel>(pen, (id, ""), None, &ObjectEdit::Set(Value::Object(data.clone())))
     }
 
     /// Writes some properties of an item and leaves the others; `null` removes one.
@@ -121,15 +120,7 @@ impl Document {
         id: &str,
         some: &Map<String, Value>,
     ) -> Result<Vec<u8>, EchoError> {
-        self.write(pen, |tx| {
-            let item = existing(tx, id)?;
-            let data = child(tx, &item, "data")?;
-            some.iter().try_for_each(|(key, value)| match value {
-                Value::Null if tx.get(&data, key.as_str())?.is_none() => Ok(()),
-                Value::Null => tx.delete(&data, key.as_str()),
-                value => put(tx, &data, key.as_str().into(), value),
-            })
-        })
+        self.edit::<ObjectModel>(pen, (id, ""), None, &ObjectEdit::Merge(some.clone()))
     }
 
     /// Deletes an item, or restores it: a mark, so that it can be taken back.
@@ -137,10 +128,51 @@ impl Document {
     /// # Errors
     /// [`EchoError::Malformed`] if there is no such item.
     pub fn set_deleted(&mut self, pen: Pen, id: &str, deleted: bool) -> Result<Vec<u8>, EchoError> {
-        self.write(pen, |tx| {
+        self.write(pen, None, |tx| {
             let item = existing(tx, id)?;
-            let system = child(tx, &item, "system")?;
-            tx.put(&system, "deleted", deleted)
+            let system = child(tx, &item, "system").map_err(refused)?;
+            put(tx, &system, "deleted".into(), &deleted.into()).map_err(refused)
+        })
+    }
+
+    /// Puts an item under another one, or under none.
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if there is no such item.
+    pub fn set_parent(&mut self, pen: Pen, id: &str, parent: Option<&str>) -> Result<Vec<u8>, EchoError> {
+        self.write(pen, None, |tx| {
+            let item = existing(tx, id)?;
+            let system = child(tx, &item, "system").map_err(refused)?;
+            match parent {
+                Some(parent) => put(tx, &system, "parent".into(), &reference(parent)),
+                None if tx.get(&system, "parent").map_err(refused)?.is_none() => Ok(()),
+                None => tx.delete(&system, "parent"),
+            }
+            .map_err(refused)
+        })
+    }
+
+    /// Names an item elsewhere: all of its foreign keys.
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if there is no such item.
+    pub fn set_keys(&mut self, pen: Pen, id: &str, keys: &[(String, String)]) -> Result<Vec<u8>, EchoError> {
+        self.set_meta(pen, id, "keys", &keys_json(keys))
+    }
+
+    /// Files an item under these tags and no others.
+    ///
+    /// # Errors
+    /// [`EchoError::Malformed`] if there is no such item.
+    pub fn set_tags(&mut self, pen: Pen, id: &str, tags: &[String]) -> Result<Vec<u8>, EchoError> {
+        self.set_meta(pen, id, "tags", &json!(tags))
+    }
+
+    fn set_meta(&mut self, pen: Pen, id: &str, name: &str, value: &Value) -> Result<Vec<u8>, EchoError> {
+        self.write(pen, None, |tx| {
+            let item = existing(tx, id)?;
+            let meta = child(tx, &item, "meta").map_err(refused)?;
+            put(tx, &meta, name.into(), value).map_err(refused)
         })
     }
 
@@ -149,46 +181,45 @@ impl Document {
     /// # Errors
     /// [`EchoError::Malformed`].
     pub fn put_links(&mut self, pen: Pen, new: &[(String, String)]) -> Result<Vec<u8>, EchoError> {
-        self.write(pen, |tx| {
-            let links = child(tx, &ROOT, "links")?;
-            new.iter().try_for_each(|(id, url)| tx.put(&links, id, url.as_str()))
+        self.write(pen, None, |tx| {
+            let links = child(tx, &ROOT, "links").map_err(refused)?;
+            new.iter().try_for_each(|(id, url)| tx.put(&links, id, url.as_str())).map_err(refused)
         })
     }
 
+    /// Refuses versions that are not in this document.
+    pub(crate) fn knows(&self, at: Option<&[ChangeHash]>) -> Result<(), EchoError> {
+        let unknown = |head: &ChangeHash| self.view().get_change_by_hash(head).is_none();
+        match at {
+            Some(at) if at.iter().any(unknown) => {
+                Err(EchoError::malformed("version", "it is not known here"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes one change, on the version `at` or on the present one. An error leaves the document as it was.
     pub(crate) fn write(
         &mut self,
         pen: Pen,
-        change: impl FnOnce(&mut Transaction<'_>) -> Result<(), AutomergeError>,
+        at: Option<&[ChangeHash]>,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<(), EchoError>,
     ) -> Result<Vec<u8>, EchoError> {
         let before = self.heads();
+        self.knows(at)?;
+        // On the newest version there is nothing to go back to.
+        let at = at.filter(|at| *at != before);
         let inner = self.inner();
         inner.set_actor(pen.actor.as_slice().into());
-        let mut tx = inner.transaction();
-        change(&mut tx).map_err(|error| EchoError::malformed("document", error))?;
+        let mut tx = match at {
+            Some(at) => inner.transaction_at(PatchLog::inactive(), at).map_err(refused)?,
+            None => inner.transaction(),
+        };
+        change(&mut tx)?;
         tx.commit_with(CommitOptions::default().with_time(pen.seconds));
         let change = self.since(&before);
         self.grow(change.len())?;
         Ok(change)
-    }
-}
-
-/// How texts count where they are made as a whole; the result is the same for all.
-const TEXT: TextEncoding = TextEncoding::UnicodeCodePoint;
-
-/// A value as Automerge takes it whole, which is several times faster than piece by piece.
-#[expect(
-    clippy::disallowed_types,
-    reason = "Automerge takes nothing else; which of two keys comes first is no matter"
-)]
-fn hydrated(value: &Value) -> hydrate::Value {
-    match value {
-        Value::String(text) => hydrate::Value::Text(hydrate::Text::new(TEXT, text)),
-        Value::Array(list) => list.iter().map(hydrated).collect::<Vec<_>>().into(),
-        Value::Object(map) => {
-            let fields = map.iter().map(|(key, value)| (key.clone(), hydrated(value)));
-            hydrate::Map::from(fields.collect::<std::collections::HashMap<_, _>>()).into()
-        }
-        other => scalar(other).into(),
     }
 }
 
@@ -204,9 +235,15 @@ fn object_of(item: &NewItem) -> Value {
         system.insert("source".into(), reference(source));
         system.insert("target".into(), reference(target));
     }
-    let keys: Vec<Value> =
-        item.keys.iter().map(|(source, id)| json!({ "source": source, "id": id })).collect();
-    json!({ "system": system, "meta": { "keys": keys }, "data": item.data })
+    let mut meta = json!({ "keys": keys_json(&item.keys) });
+    if let (Some(meta), false) = (meta.as_object_mut(), item.tags.is_empty()) {
+        meta.insert("tags".into(), json!(item.tags));
+    }
+    json!({ "system": system, "meta": meta, "data": item.data })
+}
+
+fn keys_json(keys: &[(String, String)]) -> Value {
+    keys.iter().map(|(source, id)| json!({ "source": source, "id": id })).collect()
 }
 
 fn child(tx: &mut Transaction<'_>, of: &ObjId, name: &str) -> Result<ObjId, AutomergeError> {
@@ -216,83 +253,13 @@ fn child(tx: &mut Transaction<'_>, of: &ObjId, name: &str) -> Result<ObjId, Auto
     }
 }
 
-fn existing(tx: &Transaction<'_>, id: &str) -> Result<ObjId, AutomergeError> {
-    if let Some((Stored::Object(ObjType::Map), objects)) = tx.get(ROOT, "objects")?
-        && let Some((Stored::Object(ObjType::Map), item)) = tx.get(&objects, id)?
+fn existing(tx: &Transaction<'_>, id: &str) -> Result<ObjId, EchoError> {
+    if let Some((Stored::Object(ObjType::Map), objects)) = tx.get(ROOT, "objects").map_err(refused)?
+        && let Some((Stored::Object(ObjType::Map), item)) = tx.get(&objects, id).map_err(refused)?
     {
         return Ok(item);
     }
-    Err(AutomergeError::InvalidObjId(id.to_owned()))
-}
-
-/// Makes what is at a place equal to a value, and touches only what differs.
-fn put(tx: &mut Transaction<'_>, of: &ObjId, at: Prop, value: &Value) -> Result<(), AutomergeError> {
-    let there = tx.get(of, at.clone())?;
-    match (value, there) {
-        (Value::Object(map), there) => {
-            let id = match there {
-                Some((Stored::Object(ObjType::Map), id)) => id,
-                _ => tx.put_object(of, at, ObjType::Map)?,
-            };
-            let gone: Vec<String> = tx.keys(&id).filter(|key| !map.contains_key(key)).collect();
-            for key in gone {
-                tx.delete(&id, key)?;
-            }
-            map.iter().try_for_each(|(key, value)| put(tx, &id, key.as_str().into(), value))
-        }
-        (Value::Array(list), there) => {
-            let id = match there {
-                Some((Stored::Object(ObjType::List), id)) => id,
-                _ => tx.put_object(of, at, ObjType::List)?,
-            };
-            for (place, value) in list.iter().enumerate() {
-                if place < tx.length(&id) {
-                    put(tx, &id, place.into(), value)?;
-                } else {
-                    insert(tx, &id, place, value)?;
-                }
-            }
-            while tx.length(&id) > list.len() {
-                tx.delete(&id, list.len())?;
-            }
-            Ok(())
-        }
-        (Value::String(text), Some((Stored::Object(ObjType::Text), id))) => tx.update_text(&id, text),
-        (Value::String(text), _) => {
-            let id = tx.put_object(of, at, ObjType::Text)?;
-            tx.splice_text(&id, 0, 0, text)
-        }
-        (value, there) => {
-            let scalar = scalar(value);
-            match there {
-                Some((Stored::Scalar(same), _)) if *same == scalar => Ok(()),
-                _ => tx.put(of, at, scalar),
-            }
-        }
-    }
-}
-
-fn insert(tx: &mut Transaction<'_>, list: &ObjId, place: usize, value: &Value) -> Result<(), AutomergeError> {
-    let kind = match value {
-        Value::Object(_) => ObjType::Map,
-        Value::Array(_) => ObjType::List,
-        Value::String(_) => ObjType::Text,
-        value => return tx.insert(list, place, scalar(value)),
-    };
-    tx.insert_object(list, place, kind)?;
-    put(tx, list, place.into(), value)
-}
-
-fn scalar(value: &Value) -> ScalarValue {
-    match value {
-        Value::Bool(flag) => (*flag).into(),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(whole), _) => whole.into(),
-            (None, Some(whole)) => whole.into(),
-            (None, None) => number.as_f64().unwrap_or_default().into(),
-        },
-        _ => ScalarValue::Null,
-    }
+    Err(EchoError::malformed("item", "there is none of that id"))
 }
 
 #[cfg(test)]
@@ -313,7 +280,7 @@ mod tests {
         };
         let typename = "dxn:type:example.org/type/Task:0.1.0".to_owned();
         let id = item_id(1_795_435_200_000, *b"0123456789");
-        NewItem { id, kind: ItemKind::Object, typename, parent: None, ends: None, keys: Vec::new(), data }
+        NewItem { id, kind: ItemKind::Object, typename, data, ..NewItem::default() }
     }
 
     fn items(document: &Document) -> Vec<Item> {

@@ -59,6 +59,16 @@ pub struct SpaceApp {
     pub default: bool,
 }
 
+/// A name of an item in another program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ForeignKey {
+    /// Where, such as `github.com`.
+    pub source: String,
+    /// The name there.
+    pub id: String,
+}
+
 /// An item, with what is in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -79,6 +89,18 @@ pub struct ItemView {
     pub source: Option<String>,
     /// Where it leads.
     pub target: Option<String>,
+    /// Its names in other programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<ForeignKey>>")]
+    pub keys: Vec<ForeignKey>,
+    /// What it is filed under.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<String>>")]
+    pub tags: Vec<String>,
+    /// How it is not what the schema of its type says, where that was looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<String>>")]
+    pub mismatch: Vec<String>,
     /// Its properties.
     #[ts(type = "unknown")]
     pub data: Value,
@@ -224,7 +246,7 @@ impl Wallet {
         .await
     }
 
-    /// One item.
+    /// One item, and whether it matches the schema of its type.
     ///
     /// # Errors
     /// [`WalletError::NotFound`], [`WalletError::Forbidden`].
@@ -233,7 +255,8 @@ impl Wallet {
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
             open.check(&by, id, Scope::Spaces)?;
-            Ok(shown(id, &open.item_of(id, &item)?))
+            let item = open.item_of(id, &item)?;
+            Ok(ItemView { mismatch: open.mismatch(&id.to_string(), &item)?, ..shown(id, &item) })
         })
         .await
     }
@@ -386,6 +409,13 @@ pub(crate) fn shown(space: SpaceId, item: &Item) -> ItemView {
         parent: item.parent.clone(),
         source: item.source.clone(),
         target: item.target.clone(),
+        keys: item
+            .keys
+            .iter()
+            .map(|(source, id)| ForeignKey { source: source.clone(), id: id.clone() })
+            .collect(),
+        tags: item.tags.clone(),
+        mismatch: Vec::new(),
         data: item.data.clone(),
     }
 }

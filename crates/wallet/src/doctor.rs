@@ -19,6 +19,8 @@ use crate::open::Open;
 
 /// Blocks that are read at once.
 const STEP: usize = 1_000;
+/// Items that do not match their schemas that are named.
+const MOST_MISMATCHES: usize = 100;
 
 /// What was looked at, and what is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,10 @@ pub struct DoctorReport {
     pub problems: Vec<String>,
     /// Documents whose items were written anew.
     pub rebuilt: usize,
+    /// Items that do not match the schema of their type, in sentences; the first hundred. Nothing is broken: they came
+    /// from apps and devices that go by another schema.
+    #[serde(default)]
+    pub mismatches: Vec<String>,
 }
 
 impl Wallet {
@@ -213,8 +219,15 @@ impl Open {
             report.items += 1;
             kept.entry(item.document).or_default().insert(item.id.clone(), item.clone());
         })?;
+        let schemas = self.schemas(space)?;
         for (id, document) in documents {
             let items = Item::all_in(*id, &document.objects());
+            let named =
+                items.iter().filter_map(|item| Some((&item.id, schemas.check(item).into_iter().next()?)));
+            let left = MOST_MISMATCHES.saturating_sub(report.mismatches.len());
+            let said =
+                named.take(left).map(|(id, mismatch)| format!("item {id} of space {space}: {mismatch}"));
+            report.mismatches.extend(said);
             let wanted: BTreeMap<_, _> = items.iter().map(|item| (item.id.clone(), item.clone())).collect();
             if kept.remove(id).unwrap_or_default() == wanted {
                 continue;

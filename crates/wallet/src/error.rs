@@ -43,6 +43,16 @@ pub enum WalletError {
     /// What an app sent as data is none.
     #[error(transparent)]
     Echo(#[from] halo_echo::EchoError),
+    /// Make the item what the schema of its type says.
+    #[error("{}", mismatch(.of, .property, .why))]
+    Mismatch {
+        /// The type.
+        of: String,
+        /// The property, with dots between names; empty for the item as a whole.
+        property: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The session is over: sign in again.
     #[error("the refresh token is not valid any more")]
     SessionOver,
@@ -83,6 +93,13 @@ pub enum WalletError {
     Closed,
 }
 
+fn mismatch(of: &str, property: &str, why: &str) -> String {
+    match property {
+        "" => format!("the item {why} (schema of {of})"),
+        property => format!("{property:?} {why} (schema of {of})"),
+    }
+}
+
 impl WalletError {
     /// Stable code for scripts and screens.
     #[must_use]
@@ -97,6 +114,7 @@ impl WalletError {
             Self::WrongWords => "wallet.wrong_words",
             Self::Forbidden { .. } => "wallet.forbidden",
             Self::Echo(error) => error.code(),
+            Self::Mismatch { .. } => "wallet.mismatch",
             Self::SessionOver => "wallet.session_over",
             Self::Busy => "wallet.busy",
             Self::Held { .. } => "wallet.held",

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::query::{Query, evaluate};
-use halo_echo::{Document, DocumentId, Index, Item, ItemKind, NewItem, Pen, SpaceId, item_id};
+use halo_echo::{Document, DocumentId, Index, Item, NewItem, Pen, SpaceId, item_id};
 use halo_protocol::feed::Payload;
 use halo_protocol::{SealTo, SpaceKey, Timestamp};
 use halo_store::{SpaceAppRow, SpaceRow, StoreError, Tx};
@@ -87,12 +87,9 @@ impl Open {
         data.insert("apps".into(), Value::Object(apps.iter().map(app_entry).collect()));
         Ok(NewItem {
             id: item_id(clock().as_millis(), random()?),
-            kind: ItemKind::Object,
             typename: SPACE.to_owned(),
-            parent: None,
-            ends: None,
-            keys: Vec::new(),
             data,
+            ..NewItem::default()
         })
     }
 

@@ -204,6 +204,13 @@ pub(crate) struct Batch {
     done: BTreeMap<DocumentId, DocumentUpdated>,
 }
 
+impl Batch {
+    /// The documents that it changes.
+    pub(crate) fn documents(&self) -> Vec<DocumentId> {
+        self.fresh.keys().copied().collect()
+    }
+}
+
 /// A document in memory.
 pub(crate) struct Held {
     pub(crate) space: SpaceId,

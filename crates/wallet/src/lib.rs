@@ -33,6 +33,7 @@ mod ingest;
 mod lifecycle;
 mod link;
 mod membership;
+mod models;
 mod open;
 mod paths;
 mod phrase;
@@ -40,6 +41,7 @@ mod profile;
 mod put;
 mod random;
 mod request;
+mod schemas;
 #[cfg(target_os = "linux")]
 mod session_watch;
 mod shares;
@@ -53,7 +55,7 @@ pub use approve::Ticket;
 pub use archive::fuzz as fuzz_archive;
 pub use archive::{Imported, Sealing};
 pub use asker::{AppKind, Asker, Process};
-pub use collection::{By, ItemVersion, ItemView, SpaceApp, SpaceDetails};
+pub use collection::{By, ForeignKey, ItemVersion, ItemView, SpaceApp, SpaceDetails};
 pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
@@ -64,7 +66,7 @@ pub use dxos::{DxosDevice, DxosSaid, DxosSpace, DxosUser, place_in as dxos_crede
 pub use error::WalletError;
 pub use gauge::{Gauge, Step};
 pub use halo_echo::query::Query;
-pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, SpaceId, Splice, SyncState};
+pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, Side, SpaceId, SyncState};
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use link::{
@@ -73,6 +75,7 @@ pub use link::{
     OtherSide, PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
     SpaceSyncView, SyncView, TurnServer, TurnView, server_url,
 };
+pub use models::InItem;
 pub use paths::{default_profile, runtime_dir};
 pub use put::{PutItem, Synced};
 pub use request::{

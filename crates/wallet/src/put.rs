@@ -2,24 +2,29 @@
 //!
 //! Everything in one call is one transaction, with one block of this device's feed.
 
-use halo_echo::{
-    Document, DocumentId, EchoError, Heads, Item, ItemKind, NewItem, Pen, SpaceId, Splice, SyncState, item_id,
-};
+use halo_echo::schema::{SCHEMA, is_schema};
+use halo_echo::{Document, DocumentId, EchoError, Item, ItemKind, NewItem, Pen, SpaceId, SyncState, item_id};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::collection::{By, ItemView, shown};
+use crate::collection::{By, ForeignKey, ItemView, shown};
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::handle::Wallet;
 use crate::open::Open;
 use crate::random::random;
 use crate::request::Scope;
-use crate::spaces::{DocumentUpdated, NO_ITEM, NO_SPACE};
+use crate::spaces::{DocumentUpdated, NO_SPACE};
 use crate::view::Event;
 
 /// Items in one call.
 pub(crate) const MOST_ITEMS: usize = 10_000;
+/// Foreign keys of an item, and tags.
+const MOST_NAMES: usize = 100;
+/// Letters in one of them.
+const LONGEST_NAME: usize = 500;
+/// Generations that are looked through for a circle.
+const MOST_ANCESTORS: usize = 64;
 
 /// What to write.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -28,12 +33,16 @@ pub struct PutItem {
     pub id: Option<String>,
     /// Its type, for a new one: `example.org/type/Task`, with `:0.1.0` or without.
     pub r#type: Option<String>,
-    /// The item that a new one belongs to.
+    /// The item that it belongs to; an empty one takes it out of where it is.
     pub parent: Option<String>,
     /// Where a new relation comes from, and
     pub source: Option<String>,
     /// where it leads.
     pub target: Option<String>,
+    /// All of its names elsewhere.
+    pub keys: Option<Vec<ForeignKey>>,
+    /// All that it is filed under.
+    pub tags: Option<Vec<String>>,
     /// All of its properties.
     pub data: Map<String, Value>,
     /// Only those in `data` are written, and `null` removes one; the others stay.
@@ -79,30 +88,30 @@ impl Wallet {
             let mut ids = Vec::with_capacity(put.len());
             let (mut fresh, mut edits) = (Vec::new(), Vec::new());
             for put in put {
-                match put.id {
-                    Some(id) => {
-                        ids.push(id.clone());
-                        edits.push((id, put.data, put.merge));
+                check_names(&put)?;
+                match put.id.clone() {
+                    Some(item) => {
+                        let found = open.item_of(id, &item)?;
+                        open.check_parent(id, &put, Some(&item))?;
+                        ids.push(item);
+                        edits.push((found, put));
                     }
                     None => {
+                        open.check_parent(id, &put, None)?;
+                        open.check_ends(id, &put)?;
                         let item = new_item(put)?;
                         ids.push(item.id.clone());
                         fresh.push(item);
                     }
                 }
             }
+            let of_schemas = fresh.iter().any(|item| is_schema(&item.typename))
+                || edits.iter().any(|(item, _)| item.is_of(SCHEMA));
             let pen = open.pen(id);
-            let edits = edits
-                .into_iter()
-                .map(|(item, data, merge)| Ok((open.item_of(id, &item)?, data, merge)))
-                .collect::<Result<Vec<_>, WalletError>>()?;
-            let done = open.together(id, |open, batch| {
+            let done = open.together_by_schema(id, of_schemas, |open, batch| {
                 open.add_to(batch, id, &fresh)?;
-                edits.iter().try_for_each(|(found, data, merge)| {
-                    open.change(batch, found.document, |document| match merge {
-                        true => document.merge_data(pen, &found.id, data),
-                        false => document.set_data(pen, &found.id, data),
-                    })
+                edits.iter().try_for_each(|(found, put)| {
+                    open.change(batch, found.document, |document| write(document, pen, &found.id, put))
                 })
             })?;
             let items = ids.iter().map(|item| Ok(shown(id, &open.item_of(id, item)?)));
@@ -126,53 +135,6 @@ impl Wallet {
             let edit =
                 |document: &mut Document, pen, found: &Item| document.set_deleted(pen, &found.id, deleted);
             Ok((open.edit(id, &item, edit)?, ()))
-        })
-        .await
-    }
-
-    /// A text of an item, and the version it is.
-    ///
-    /// # Errors
-    /// [`WalletError::NotFound`], [`WalletError::Forbidden`], [`WalletError::Echo`] if there is no such text.
-    pub async fn text(
-        &self,
-        by: &By,
-        id: SpaceId,
-        item: String,
-        property: String,
-    ) -> Result<(String, Heads), WalletError> {
-        let by = by.clone();
-        self.try_job(move |engine| {
-            let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
-            let document = open.item_of(id, &item)?.document;
-            let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
-            Ok(held.document.text(&item, &property)?)
-        })
-        .await
-    }
-
-    /// Changes a text as it was at a version, and gives what it is then.
-    ///
-    /// # Errors
-    /// [`WalletError::NotFound`], [`WalletError::Forbidden`], [`WalletError::Echo`] if there is no such text, version or
-    /// place.
-    pub async fn splice_text(
-        &self,
-        by: &By,
-        id: SpaceId,
-        (item, property): (String, String),
-        at: Option<Heads>,
-        splice: Splice,
-    ) -> Result<(String, Heads), WalletError> {
-        self.change_space(by.clone(), id, move |open| {
-            let edit = |document: &mut Document, pen, found: &Item| {
-                document.splice_text(pen, &found.id, &property, at.as_deref(), &splice)
-            };
-            let documents = open.edit(id, &item, edit)?;
-            let document = open.item_of(id, &item)?.document;
-            let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
-            Ok((documents, held.document.text(&item, &property)?))
         })
         .await
     }
@@ -282,11 +244,78 @@ impl Open {
     ) -> Result<Vec<DocumentId>, WalletError> {
         let pen = self.pen(space);
         let found = self.item_of(space, item)?;
-        self.together(space, |open, batch| {
+        self.together_by_schema(space, found.is_of(SCHEMA), |open, batch| {
             open.change(batch, found.document, |document| edit(document, pen, &found))
         })
         .map(documents)
     }
+
+    /// The item that another one is put under is there, and not below that one itself.
+    fn check_parent(&self, space: SpaceId, put: &PutItem, child: Option<&str>) -> Result<(), WalletError> {
+        let Some(parent) = put.parent.as_deref().filter(|parent| !parent.is_empty()) else { return Ok(()) };
+        let mut next = Some(self.end_of(space, parent, "parent")?);
+        for _ in 0..MOST_ANCESTORS {
+            let Some(item) = next else { break };
+            if child == Some(item.id.as_str()) {
+                return Err(bad("an item cannot be put under itself"));
+            }
+            next = item.parent.and_then(|above| self.item_of(space, &above).ok());
+        }
+        Ok(())
+    }
+
+    /// Both ends of a relation are there.
+    fn check_ends(&self, space: SpaceId, put: &PutItem) -> Result<(), WalletError> {
+        for (end, what) in [(&put.source, "source"), (&put.target, "target")] {
+            if let Some(end) = end {
+                self.end_of(space, end, what)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_of(&self, space: SpaceId, item: &str, what: &str) -> Result<Item, WalletError> {
+        self.item_of(space, item).map_err(|error| match error {
+            WalletError::NotFound { .. } => bad(&format!("the {what} is no item of this space")),
+            other => other,
+        })
+    }
+}
+
+/// Everything that is to be written of an item that is there.
+fn write(document: &mut Document, pen: Pen, id: &str, put: &PutItem) -> Result<Vec<u8>, EchoError> {
+    let mut change = match put.merge {
+        true => document.merge_data(pen, id, &put.data)?,
+        false => document.set_data(pen, id, &put.data)?,
+    };
+    if let Some(parent) = &put.parent {
+        let parent = Some(parent.as_str()).filter(|parent| !parent.is_empty());
+        change.extend(document.set_parent(pen, id, parent)?);
+    }
+    if let Some(keys) = &put.keys {
+        change.extend(document.set_keys(pen, id, &pairs(keys))?);
+    }
+    if let Some(tags) = &put.tags {
+        change.extend(document.set_tags(pen, id, tags)?);
+    }
+    Ok(change)
+}
+
+fn pairs(keys: &[ForeignKey]) -> Vec<(String, String)> {
+    keys.iter().map(|key| (key.source.clone(), key.id.clone())).collect()
+}
+
+/// Keys and tags are few and short.
+fn check_names(put: &PutItem) -> Result<(), WalletError> {
+    let (keys, tags) = (put.keys.as_deref().unwrap_or_default(), put.tags.as_deref().unwrap_or_default());
+    if keys.len() > MOST_NAMES || tags.len() > MOST_NAMES {
+        return Err(bad("an item has at most 100 foreign keys and 100 tags"));
+    }
+    let mut names = keys.iter().flat_map(|key| [&key.source, &key.id]).chain(tags);
+    if names.any(|name| name.is_empty() || name.chars().take(LONGEST_NAME + 1).count() > LONGEST_NAME) {
+        return Err(bad("foreign keys and tags have 1 to 500 letters"));
+    }
+    Ok(())
 }
 
 /// What was changed, without what was only looked at.
@@ -305,7 +334,9 @@ fn new_item(put: PutItem) -> Result<NewItem, WalletError> {
     };
     let kind = if ends.is_some() { ItemKind::Relation } else { ItemKind::Object };
     let id = item_id(clock().as_millis(), random()?);
-    Ok(NewItem { id, kind, typename, parent: put.parent, ends, keys: Vec::new(), data: put.data })
+    let parent = put.parent.filter(|parent| !parent.is_empty());
+    let (keys, tags) = (pairs(&put.keys.unwrap_or_default()), put.tags.unwrap_or_default());
+    Ok(NewItem { id, kind, typename, parent, ends, keys, tags, data: put.data })
 }
 
 fn bad(what: &str) -> WalletError {

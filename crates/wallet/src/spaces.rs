@@ -362,12 +362,9 @@ impl Open {
 pub(crate) fn properties(name: Option<&str>) -> Result<NewItem, WalletError> {
     Ok(NewItem {
         id: halo_echo::item_id(clock().as_millis(), random()?),
-        kind: halo_echo::ItemKind::Object,
         typename: PROPERTIES.to_owned(),
-        parent: None,
-        ends: None,
-        keys: Vec::new(),
         data: name.map(|name| ("name".to_owned(), name.into())).into_iter().collect(),
+        ..NewItem::default()
     })
 }
 

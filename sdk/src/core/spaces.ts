@@ -5,16 +5,25 @@
  * text by text, and a write that has returned is on disk.
  */
 
+import { Counter } from "./counter.js";
 import type { DataLine } from "./data.js";
 import { HaloError, protocolError } from "./errors.js";
 import { SharedText } from "./text.js";
 
-export { SharedText } from "./text.js";
+export { Counter } from "./counter.js";
+export { SharedText, type Expand, type Mark, type Side } from "./text.js";
 
 /** JSON. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 /** The properties of an item. */
 export type Data = Record<string, Json>;
+
+/** A name of an item in another program. */
+export interface ForeignKey {
+  /** Where, such as `github.com`. */
+  source: string;
+  id: string;
+}
 
 /** An item, as it is now. */
 export interface Item<T extends Data = Data> {
@@ -28,6 +37,12 @@ export interface Item<T extends Data = Data> {
   parent: string | null;
   source: string | null;
   target: string | null;
+  /** Its names in other programs, if it has any. */
+  keys?: ForeignKey[];
+  /** What it is filed under, if it is. */
+  tags?: string[];
+  /** From `get`: how it is not what the schema of its type says, if it is not. */
+  mismatch?: string[];
   data: T;
 }
 
@@ -48,6 +63,10 @@ export interface ItemQuery {
   where?: Record<string, Json | Comparison>;
   /** Every word begins a word in some text of the item. */
   text?: string;
+  /** Filed under this. */
+  tag?: string;
+  /** Known by this name in another program. */
+  key?: ForeignKey;
   orderBy?: { property: string; descending?: boolean }[];
   limit?: number;
   /** Deleted items as well, or nothing else. */
@@ -74,6 +93,8 @@ export interface NewItem {
   /** For a relation: where it comes from and where it leads. */
   source?: string;
   target?: string;
+  keys?: ForeignKey[];
+  tags?: string[];
 }
 
 const COMPARISONS = ["gt", "gte", "lt", "lte", "neq"];
@@ -97,17 +118,23 @@ const dxn = (type: string) => (type.startsWith("dxn:") ? type : `dxn:type:${type
 export function astOf(query: ItemQuery): object {
   if (query.ast) return query.ast;
   const props = Object.fromEntries(Object.entries(query.where ?? {}).map(([name, value]) => [name, filterOf(value)]));
-  const filter = { type: "object", typename: query.type === undefined ? null : dxn(query.type), props };
-  let ast: object = {
-    type: "select",
-    filter: query.text === undefined ? filter : { type: "and", filters: [filter, { type: "text-search", text: query.text }] },
-  };
+  const typename = query.type === undefined ? null : dxn(query.type);
+  const filters: object[] = [{ type: "object", typename, props, ...(query.key && { foreignKeys: [query.key] }) }];
+  if (query.text !== undefined) filters.push({ type: "text-search", text: query.text });
+  if (query.tag !== undefined) filters.push({ type: "tag", tag: query.tag });
+  let ast: object = { type: "select", filter: filters.length === 1 ? filters[0] : { type: "and", filters } };
   if (query.orderBy) {
     const by = query.orderBy.map(({ property, descending = false }) => ({ property, descending }));
     ast = { type: "order", query: ast, by };
   }
   if (query.limit !== undefined) ast = { type: "limit", query: ast, limit: query.limit };
   return query.deleted === undefined ? ast : { type: "options", query: ast, options: { deleted: query.deleted } };
+}
+
+/** What a place in an item reads as by a model, and the version it is. */
+export interface Modelled {
+  value: Json;
+  version: string[];
 }
 
 /** The result of a query that follows what is written. */
@@ -251,7 +278,25 @@ export class Items {
     return item;
   }
 
-  /** Deletes an item; it can be restored. */
+  /** Names an item in other programs; all of its foreign keys. */
+  async setKeys(id: string, keys: ForeignKey[]): Promise<void> {
+    const before = (await this.get(id))?.keys ?? [];
+    await this.#again({ id, keys }, { id, keys: before });
+  }
+
+  /** Files an item under these tags, and no others. */
+  async setTags(id: string, tags: string[]): Promise<void> {
+    const before = (await this.get(id))?.tags ?? [];
+    await this.#again({ id, tags }, { id, tags: before });
+  }
+
+  /** Puts an item under another one, or under none. Who deletes an item hides what is below it. */
+  async move(id: string, parent: string | null): Promise<void> {
+    const before = (await this.get(id))?.parent ?? "";
+    await this.#again({ id, parent: parent ?? "" }, { id, parent: before });
+  }
+
+  /** Deletes an item; it can be restored. What is below it is hidden with it. */
   async delete(id: string): Promise<void> {
     await this.#remove(id, true);
     this.#did({ undo: () => this.#remove(id, false), redo: () => this.#remove(id, true) });
@@ -305,6 +350,24 @@ export class Items {
     return text;
   }
 
+  /** A number that several people add to, and nobody's addition is lost. Close it when it is not shown any more. */
+  async counter(id: string, property: string): Promise<Counter> {
+    const counter = new Counter(this.line, { space: this.space, id, property }, (step) => { this.#did(step); });
+    await counter._begin();
+    return counter;
+  }
+
+  /** What a property (dots between names; `""` for all) reads as by a model: `"object"`, `"text"` or `"counter"`. */
+  async read(id: string, property: string, model: string): Promise<Modelled> {
+    return (await this.line.call("items.read", { space: this.space, id, property, model })) as Modelled;
+  }
+
+  /** Edits a property by a model, on the version that `read` gave or on the present one: `{ increment: 1 }`, `{ merge: { … } }`. */
+  async edit(id: string, property: string, model: string, edit: object, version?: string[]): Promise<Modelled> {
+    const at = { space: this.space, id, property, model, edit };
+    return (await this.line.call("items.edit", version ? { ...at, version } : at)) as Modelled;
+  }
+
   /** Takes back what this app did last in this space; `false` if there is nothing (any more). */
   async undo(): Promise<boolean> {
     const step = this.#done.pop();
@@ -325,6 +388,13 @@ export class Items {
 
   async #put<T extends Data>(items: object[]): Promise<Item<T>[]> {
     return (await this.line.call("items.put", { space: this.space, items })) as Item<T>[];
+  }
+
+  /** Writes something that is not a property, and can take it back. */
+  async #again(now: object, before: object): Promise<void> {
+    const write = (what: object) => this.#put([{ data: {}, merge: true, ...what }]);
+    await write(now);
+    this.#did({ undo: () => write(before), redo: () => write(now) });
   }
 
   async #remove(id: string, deleted: boolean): Promise<void> {

@@ -16,9 +16,25 @@ interface Where {
   property: string;
 }
 
+/** A part of a text that is marked: bold, a link, a comment. */
+export interface Mark {
+  start: number;
+  /** The first code unit that it does not cover. */
+  end: number;
+  name: string;
+  value: string | number | boolean;
+}
+
+/** Whether what is written at an edge of a mark is covered by it: `after`, as bold letters are, or `none`, as links are. */
+export type Expand = "before" | "after" | "both" | "none";
+
+/** Where a cursor goes when its letter does. */
+export type Side = "before" | "after";
+
 /** A text and the version it is. */
 interface Told {
   text: string;
+  marks: Mark[];
   version: string[];
 }
 
@@ -62,13 +78,20 @@ export function moved(splice: Splice, over: Splice): Splice {
   return { position: over.position + over.insert.length, remove: after, insert: splice.insert };
 }
 
+/** @internal Where a place of a text is after a splice. */
+export function shifted(place: number, { position, remove, insert }: Splice): number {
+  if (place <= position) return place;
+  return place < position + remove ? position + insert.length : place + insert.length - remove;
+}
+
 /** A text of an item, as it is shown and edited. */
 export class SharedText {
   readonly #line: DataLine;
   readonly #where: Where;
   readonly #did: (step: Step) => void;
   readonly #listeners = new Set<(text: string) => void>();
-  #told: Told = { text: "", version: [] };
+  readonly #markListeners = new Set<(marks: Mark[]) => void>();
+  #told: Told = { text: "", marks: [], version: [] };
   /** With what was typed here and is not told yet. */
   #local = "";
   #watching: Watching | undefined;
@@ -121,9 +144,81 @@ export class SharedText {
     return this.#work();
   }
 
+  /** What is marked, by where it begins. */
+  get marks(): Mark[] {
+    const typed = difference(this.#told.text, this.#local);
+    const here = this.#told.marks.map((mark) => ({ ...mark, start: shifted(mark.start, typed), end: shifted(mark.end, typed) }));
+    return here.filter(({ start, end }) => start < end);
+  }
+
+  /** Calls back when other things are marked, or in other places for another reason than typing here; returns how to stop that. */
+  onMarks(listener: (marks: Mark[]) => void): () => void {
+    this.#markListeners.add(listener);
+    return () => {
+      this.#markListeners.delete(listener);
+    };
+  }
+
+  /** Marks a part, over what marks of that name said there. Resolves when that is kept. */
+  mark(start: number, end: number, name: string, value: Mark["value"], expand: Expand = "after"): Promise<void> {
+    return this.#mark({ start, end, name, value, expand });
+  }
+
+  /** Takes marks of a name away from a part. */
+  unmark(start: number, end: number, name: string, expand: Expand = "after"): Promise<void> {
+    return this.#mark({ start, end, name, value: null, expand });
+  }
+
+  /** A cursor before the letter at a position: a name of the place that can be kept and sent, and moves with what is written around it. */
+  async cursor(position: number, side: Side = "after"): Promise<string> {
+    const { cursors } = await this.#alone(position, async (place) => {
+      const positions = [{ position: place(position), side }];
+      return (await this.#line.call("items.cursors", { ...this.#where, version: this.#told.version, positions })) as { cursors: string[] };
+    });
+    return cursors[0] ?? "";
+  }
+
+  /** Where cursors are in what it says now. */
+  async positions(cursors: string[]): Promise<number[]> {
+    return this.#alone(0, async () => {
+      const found = (await this.#line.call("items.positions", { ...this.#where, cursors })) as { positions: number[]; version: string[] };
+      if (found.version.join() !== this.#told.version.join()) {
+        this.#take((await this.#line.call("items.text", this.#where)) as Told, this.#told.text);
+      }
+      const typed = difference(this.#told.text, this.#local);
+      return found.positions.map((position) => shifted(position, typed));
+    });
+  }
+
   close(): void {
     this.#watching?.stop();
     this.#listeners.clear();
+    this.#markListeners.clear();
+  }
+
+  async #mark({ start, end, ...mark }: { start: number; end: number; name: string; value: Mark["value"] | null; expand: Expand }): Promise<void> {
+    await this.#alone(end, async (place) => {
+      const at = { ...this.#where, version: this.#told.version, start: place(start), end: place(end) };
+      this.#take((await this.#line.call("items.mark", { ...at, ...mark })) as Told, this.#told.text);
+      // What was typed meanwhile.
+      await this.#settle();
+    });
+  }
+
+  /** Does something that needs both sides to have the same; `place` says where a place of now is then. */
+  async #alone<T>(last: number, work: (place: (now: number) => number) => Promise<T>): Promise<T> {
+    const now = this.#local;
+    if (last < 0 || last > now.length) throw new RangeError("the place is not in the text");
+    while (this.#working) await this.#working.catch(() => undefined);
+    const done = this.#settle().then(() => {
+      const over = difference(now, this.#told.text);
+      return work((place) => shifted(place, over));
+    });
+    this.#working = done.then(() => undefined).finally(() => {
+      this.#working = undefined;
+    });
+    this.#working.catch(() => undefined);
+    return done;
   }
 
   /** Tells and asks until both sides have the same. One at a time; who comes meanwhile waits for the same end. */
@@ -162,9 +257,11 @@ export class SharedText {
   /** Takes what the wallet tells, which would be `expected` if nobody else had written. */
   #take(told: Told, expected: string): void {
     const typed = difference(expected, this.#local);
+    const before = JSON.stringify(this.#told.marks);
     this.#told = told;
     const others = difference(expected, told.text);
     this.#show(isNothing(typed) ? told.text : apply(told.text, moved(typed, others)));
+    if (JSON.stringify(told.marks) !== before) for (const listener of [...this.#markListeners]) listener(this.marks);
   }
 
   #show(text: string): void {

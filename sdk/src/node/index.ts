@@ -17,18 +17,24 @@ export { HaloError, type HaloErrorCode } from "../core/errors.js";
 export type { ClientEvents as HaloEvents } from "../core/client.js";
 export { Session, type SessionState, type SignedOutReason, type UserInfo } from "../core/session.js";
 export {
+  Counter,
   Items,
   SharedText,
   Space,
   Spaces,
   type Comparison,
   type Data,
+  type Expand,
+  type ForeignKey,
   type Item,
   type ItemQuery,
   type ItemVersion,
   type Json,
   type LiveQuery,
+  type Mark,
+  type Modelled,
   type NewItem,
+  type Side,
 } from "../core/spaces.js";
 export { memoryStorage, type HaloStorage, type Remembered } from "../core/storage.js";
 export type { Words } from "../core/words.js";

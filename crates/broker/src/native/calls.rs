@@ -1,7 +1,7 @@
 //! What is asked once.
 
 use data_encoding::BASE64;
-use halo_wallet::{DocumentId, Heads, PutItem, Query, SpaceId, SpaceView, Splice};
+use halo_wallet::{DocumentId, Heads, InItem, PutItem, Query, Side, SpaceId, SpaceView};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -55,20 +55,35 @@ struct Put {
     items: Vec<PutItem>,
 }
 
+/// A property of an item, to read or edit by a model.
 #[derive(Deserialize)]
-struct Text {
+struct Modelled {
     space: String,
-    id: String,
-    property: String,
+    #[serde(flatten)]
+    at: InItem,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    version: Option<Vec<String>>,
+    #[serde(default)]
+    edit: Value,
 }
 
 #[derive(Deserialize)]
-struct Edit {
-    #[serde(default)]
-    version: Option<Vec<String>>,
+struct Cursors {
+    positions: Vec<Position>,
+}
+
+#[derive(Deserialize)]
+struct Position {
     position: usize,
-    remove: usize,
-    insert: String,
+    #[serde(default)]
+    side: Side,
+}
+
+#[derive(Deserialize)]
+struct Positions {
+    cursors: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,8 +92,16 @@ struct SyncMessage {
     message: String,
 }
 
-fn text((text, version): (String, Heads)) -> Value {
-    json!({ "text": text, "version": version.iter().map(ToString::to_string).collect::<Vec<_>>() })
+fn told(version: &Heads) -> Vec<String> {
+    version.iter().map(ToString::to_string).collect()
+}
+
+/// What a text was read as, with its version beside.
+fn text((mut view, version): (Value, Heads)) -> Value {
+    if let Some(view) = view.as_object_mut() {
+        view.insert("version".into(), json!(told(&version)));
+    }
+    view
 }
 
 fn heads(version: Option<Vec<String>>) -> Result<Option<Heads>, Failure> {
@@ -126,14 +149,42 @@ impl Peer {
                 Ok(Value::Null)
             }
             "items.text" => {
-                let Text { space: id, id: item, property } = params(&given)?;
-                Ok(text(self.wallet().text(&by, space(&id)?, item, property).await?))
+                let Modelled { space: id, at, .. } = params(&given)?;
+                Ok(text(self.wallet().read_model(&by, space(&id)?, at, "text".into()).await?))
             }
-            "items.splice" => {
-                let Text { space: id, id: item, property } = params(&given)?;
-                let Edit { version, position, remove, insert } = params(&given)?;
-                let (at, splice) = (heads(version)?, Splice { position, remove, insert });
-                Ok(text(self.wallet().splice_text(&by, space(&id)?, (item, property), at, splice).await?))
+            "items.splice" | "items.mark" => {
+                let Modelled { space: id, at, version, .. } = params(&given)?;
+                let verb = if method == "items.mark" { "mark" } else { "splice" };
+                let (version, edit) = (heads(version)?, json!({ verb: given }));
+                let told =
+                    self.wallet().edit_model(&by, space(&id)?, at, "text".into(), version, edit).await?;
+                Ok(text(told))
+            }
+            "items.cursors" => {
+                let Modelled { space: id, at, version, .. } = params(&given)?;
+                let Cursors { positions } = params(&given)?;
+                let positions = positions.into_iter().map(|one| (one.position, one.side)).collect();
+                let cursors = self.wallet().text_cursors(&by, space(&id)?, at, heads(version)?, positions);
+                Ok(json!({ "cursors": cursors.await? }))
+            }
+            "items.positions" => {
+                let Modelled { space: id, at, .. } = params(&given)?;
+                let Positions { cursors } = params(&given)?;
+                let (positions, version) =
+                    self.wallet().cursor_positions(&by, space(&id)?, at, cursors).await?;
+                Ok(json!({ "positions": positions, "version": told(&version) }))
+            }
+            "items.read" => {
+                let Modelled { space: id, at, model, .. } = params(&given)?;
+                let (value, version) = self.wallet().read_model(&by, space(&id)?, at, model).await?;
+                Ok(json!({ "value": value, "version": told(&version) }))
+            }
+            "items.edit" => {
+                let Modelled { space: id, at, model, version, edit } = params(&given)?;
+                let version = heads(version)?;
+                let (value, version) =
+                    self.wallet().edit_model(&by, space(&id)?, at, model, version, edit).await?;
+                Ok(json!({ "value": value, "version": told(&version) }))
             }
             "documents.message" => {
                 let SyncMessage { watch, message } = params(&given)?;

@@ -144,10 +144,21 @@ async fn every_method_is_refused_where_the_grant_does_not_reach() {
     let document = "2akvofn6L1o4RMUEMQi7qzwRjKWZ";
     let of = |space: &str| {
         json!({ "space": space, "id": "A", "property": "a", "position": 0, "remove": 0, "insert": "", "document": document,
-                "items": [{ "type": "t", "data": {} }] })
+                "items": [{ "type": "t", "data": {} }], "model": "counter", "edit": { "increment": 1 },
+                "start": 0, "end": 1, "name": "bold", "value": true, "positions": [{ "position": 0 }], "cursors": ["s"] })
     };
-    let reads = ["items.query", "items.get", "items.history", "items.text", "items.watch", "documents.sync"];
-    let writes = ["items.put", "items.delete", "items.restore", "items.splice"];
+    let reads = [
+        "items.query",
+        "items.get",
+        "items.history",
+        "items.text",
+        "items.read",
+        "items.cursors",
+        "items.positions",
+        "items.watch",
+        "documents.sync",
+    ];
+    let writes = ["items.put", "items.delete", "items.restore", "items.splice", "items.mark", "items.edit"];
     for method in reads.iter().chain(&writes) {
         let answer = line.call(method, of(&strange)).await;
         let code = answer["error"]["code"].as_str().unwrap_or_default().to_owned();
@@ -169,6 +180,55 @@ async fn every_method_is_refused_where_the_grant_does_not_reach() {
     assert!(line.next().await.unwrap()["event"]["message"].is_string());
     let answer = line.call("documents.message", json!({ "watch": 9, "message": "QgAAAAA=" })).await;
     assert_eq!(answer["result"]["known"], false, "{answer}");
+}
+
+#[tokio::test]
+async fn texts_have_marks_and_cursors_and_counters_add_up() {
+    let world = World::new().await;
+    let (mut http, instance, token) = app(&world, APP, WRITE).await;
+    let name = ticket(&world, &mut http, APP, &instance, &token).await;
+    let mut line = Line::open(&world, APP, "/halo/data", &name).await.ok().unwrap();
+    let space = line.call("spaces.create", json!({ "name": "Home" })).await["result"]["id"].clone();
+    let data = json!({ "body": "a\u{1f600}bc", "votes": 0 });
+    let put = json!({ "space": space, "items": [{ "type": "e.org/type/Note:0.1.0", "data": data }] });
+    let id = line.call("items.put", put).await["result"][0]["id"].clone();
+    let body = |more: Value| {
+        let mut at = json!({ "space": space, "id": id, "property": "body" });
+        at.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        at
+    };
+    let positions = json!([{ "position": 3 }, { "position": 5, "side": "before" }]);
+    let cursors = line.call("items.cursors", body(json!({ "positions": positions }))).await;
+    let cursors = cursors["result"]["cursors"].clone();
+    let bold = json!({ "start": 3, "end": 5, "name": "bold", "value": true });
+    let marked = line.call("items.mark", body(bold.clone())).await;
+    assert_eq!(marked["result"]["marks"], json!([bold]), "{marked}");
+    let splice =
+        json!({ "version": marked["result"]["version"], "position": 0, "remove": 0, "insert": "12" });
+    line.call("items.splice", body(splice)).await;
+    let text = line.call("items.text", body(json!({}))).await["result"].clone();
+    assert_eq!((text["text"].as_str(), &text["marks"][0]["start"]), (Some("12a\u{1f600}bc"), &json!(5)));
+    let now = line.call("items.positions", body(json!({ "cursors": cursors }))).await;
+    assert_eq!((&now["result"]["positions"], &now["result"]["version"]), (&json!([5, 7]), &text["version"]));
+
+    let votes = |by: i64| json!({ "space": space, "id": id, "property": "votes", "model": "counter", "edit": { "increment": by } });
+    line.call("items.edit", votes(3)).await;
+    assert_eq!(line.call("items.edit", votes(-1)).await["result"]["value"], 2);
+    let get = json!({ "space": space, "id": id });
+    assert_eq!(line.call("items.get", get).await["result"]["data"]["votes"], 2);
+    for (method, wrong) in [
+        ("items.mark", json!({ "start": 2, "end": 3, "name": "bold", "value": true })),
+        ("items.mark", json!({ "start": 0, "end": 1, "name": "bold" })),
+        ("items.positions", json!({ "cursors": ["", "\u{e4}"] })),
+        ("items.positions", json!({ "cursors": vec!["s"; 1_001] })),
+        ("items.cursors", json!({ "positions": [{ "position": 99 }] })),
+        ("items.edit", json!({ "model": "counter", "edit": { "increment": 1 } })),
+        ("items.edit", json!({ "model": "magic", "edit": {} })),
+        ("items.read", json!({ "model": "counter" })),
+    ] {
+        let answer = line.call(method, body(wrong)).await;
+        assert!(answer["error"]["message"].is_string(), "{method}: {answer}");
+    }
 }
 
 // threat: 21

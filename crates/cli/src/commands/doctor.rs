@@ -40,5 +40,11 @@ fn words(page: &Page<'_>, report: &Value) -> String {
         lines.push(page.good("Everything is as it should be."));
     }
     lines.extend(problems.iter().filter_map(Value::as_str).map(|problem| page.alert(problem)));
+    let mismatches =
+        report.get("mismatches").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if !mismatches.is_empty() {
+        lines.push("Not what the schema of their type says, and kept as they came:".to_owned());
+        lines.extend(mismatches.iter().filter_map(Value::as_str).map(crate::show::plain));
+    }
     lines.join("\n")
 }

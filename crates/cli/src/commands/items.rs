@@ -5,7 +5,7 @@ use std::path::Path;
 use halo_broker::control::Client;
 use serde_json::{Map, Value, json};
 
-use crate::args::{FindItems, InSpace, Items};
+use crate::args::{FindItems, InSpace, ItemPlace, Items};
 use crate::connect::{connect, full_id};
 use crate::error::Failure;
 use crate::show::{Out, Page, text};
@@ -29,12 +29,20 @@ pub(super) async fn run(profile: &Path, command: Items, out: &Out) -> Result<(),
             let pretty = serde_json::to_string_pretty(&item).unwrap_or_default();
             out.answer(&item, |_| crate::show::plain(&pretty));
         }
-        Items::Put { data, space, id, kind } => {
+        Items::Put { data, space, id, kind, merge, place } => {
             let data = input(&data)?;
             let data: Map<String, Value> = serde_json::from_str(&data)
                 .map_err(|error| Failure::usage(format!("the properties are no JSON object: {error}")))?;
             let space = space_id(&mut client, &space).await?;
-            let put = json!({"space": space, "id": id, "type": kind, "data": data});
+            let ItemPlace { parent, source, target, keys, tags } = place;
+            let keys = keys.iter().map(|key| foreign_key(key)).collect::<Result<Vec<_>, _>>()?;
+            let keys = Some(keys).filter(|keys| !keys.is_empty());
+            let some: Vec<&String> = tags.iter().filter(|tag| !tag.is_empty()).collect();
+            let tags = (!tags.is_empty()).then_some(some);
+            let put = json!({
+                "space": space, "id": id, "type": kind, "data": data, "merge": merge, "parent": parent,
+                "source": source, "target": target, "keys": keys, "tags": tags,
+            });
             let item = client.call("items.put", put).await?;
             out.answer(&item, |page| page.strong(&text(&item, "id")));
         }
@@ -94,6 +102,12 @@ fn input(typed: &str) -> Result<String, Failure> {
         .map_err(|error| Failure::io("standard input could not be read", &error))
 }
 
+fn foreign_key(typed: &str) -> Result<Value, Failure> {
+    let (source, id) =
+        typed.split_once('=').ok_or_else(|| Failure::usage(format!("{typed:?} is not SOURCE=ID")))?;
+    Ok(json!({"source": source, "id": id}))
+}
+
 /// DXOS's query AST from what was typed.
 fn query(find: &FindItems) -> Result<Value, Failure> {
     if let Some(typed) = &find.query {
@@ -113,8 +127,13 @@ fn query(find: &FindItems) -> Result<Value, Failure> {
         .kind
         .as_ref()
         .map(|kind| if kind.starts_with("dxn:") { kind.clone() } else { format!("dxn:type:{kind}") });
-    let mut filters = vec![json!({"type": "object", "typename": typename, "props": props})];
+    let mut object = json!({"type": "object", "typename": typename, "props": props});
+    if let (Some(key), Some(object)) = (&find.key, object.as_object_mut()) {
+        object.insert("foreignKeys".to_owned(), json!([foreign_key(key)?]));
+    }
+    let mut filters = vec![object];
     filters.extend(find.text.as_ref().map(|words| json!({"type": "text-search", "text": words})));
+    filters.extend(find.tag.as_ref().map(|tag| json!({"type": "tag", "tag": tag})));
     let select = json!({"type": "select", "filter": {"type": "and", "filters": filters}});
     if !find.deleted {
         return Ok(select);

@@ -17,6 +17,8 @@ use crate::terms::{Place, TermValue};
 
 /// How many items one query may look at; one that goes around in circles would keep the wallet from everything else.
 const MOST_LOOKS: usize = 1_000_000;
+/// Generations that are looked up for a deleted ancestor; a hierarchy that goes in a circle has no end.
+const MOST_ANCESTORS: usize = 64;
 
 /// Ids of the items a query finds: ascending, or as the query orders them.
 ///
@@ -41,8 +43,10 @@ where
 {
     let (looks, places) = (Cell::new(MOST_LOOKS), RefCell::default());
     let deleted = query.options().deleted;
+    let gone = RefCell::default();
     let error = PhantomData::<fn() -> E>;
-    let found = Evaluation { index, deleted, looks: &looks, places: &places, error }.list(query)?;
+    let found =
+        Evaluation { index, deleted, looks: &looks, places: &places, gone: &gone, error }.list(query)?;
     let places = places.into_inner();
     Ok(found.into_iter().filter_map(|id| places.get(&id).map(|place| (id, *place))).collect())
 }
@@ -53,6 +57,8 @@ struct Evaluation<'a, I, E> {
     looks: &'a Cell<usize>,
     /// Where everything is that was found on the way.
     places: &'a RefCell<BTreeMap<String, DocumentId>>,
+    /// Items that were looked up as parents, and whether they or an ancestor of theirs are deleted.
+    gone: &'a RefCell<BTreeMap<String, bool>>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -179,17 +185,50 @@ where
     }
 
     fn visit(&self, near: &Near, mut show: impl FnMut(&Item)) -> Result<(), E> {
+        let mut children = Vec::new();
         self.index.visit(near, &mut |item| {
             let left = self.looks.get().saturating_sub(1);
             self.looks.set(left);
-            if left > 0 && self.deleted.shows(item) {
-                show(item);
+            match (left > 0 && self.deleted.shows(item), self.deleted, &item.parent) {
+                (true, Deleted::Exclude, Some(_)) => children.push(item.clone()),
+                (true, ..) => show(item),
+                (false, ..) => {}
             }
         })?;
+        for item in children {
+            if !self.is_gone(item.parent.as_deref())? {
+                show(&item);
+            }
+        }
         if self.looks.get() == 0 {
             return Err(EchoError::Query { why: "it looks at more than a million items" }.into());
         }
         Ok(())
+    }
+
+    /// Whether an item or one of its ancestors is deleted. One that is not here (yet) is not.
+    fn is_gone(&self, item: Option<&str>) -> Result<bool, E> {
+        let mut line: Vec<String> = Vec::new();
+        let mut next = item.map(str::to_owned);
+        let mut gone = false;
+        while let Some(id) = next.take() {
+            if let Some(known) = self.gone.borrow().get(&id) {
+                gone = *known;
+                break;
+            }
+            if line.len() == MOST_ANCESTORS {
+                break;
+            }
+            self.looks.set(self.looks.get().saturating_sub(1));
+            let found = self.index.item(&id)?;
+            gone = found.as_ref().is_some_and(|item| item.deleted);
+            line.push(id);
+            if !gone {
+                next = found.and_then(|item| item.parent);
+            }
+        }
+        self.gone.borrow_mut().extend(line.into_iter().map(|id| (id, gone)));
+        Ok(gone)
     }
 
     fn in_order(&self, mut found: Vec<String>, by: &[OrderBy]) -> Result<Vec<String>, E> {

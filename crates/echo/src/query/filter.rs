@@ -31,6 +31,7 @@ impl Filter {
                 filters.iter().map(Self::near).collect::<Option<Vec<_>>>().map(|ways| ways.concat())
             }
             Self::TextSearch { text, .. } => near_words(text),
+            Self::Tag { tag } => Some(vec![Near::Is(Place::Tag, TermValue::text(tag))]),
             _ => None,
         }
     }
@@ -67,7 +68,7 @@ impl Filter {
                 .iter()
                 .filter_map(|(name, filter)| filter.near_value(&format!("{path}.{name}")))
                 .min_by_key(|ways| cost(ways)),
-            Self::Compare { operator: Operator::Neq, .. } | Self::Not { .. } => None,
+            Self::Compare { operator: Operator::Neq, .. } | Self::Not { .. } | Self::Tag { .. } => None,
         }
     }
 
@@ -84,6 +85,7 @@ impl Filter {
                     })
                     && props.iter().all(|(name, filter)| filter.takes_value(property(&item.data, name)))
             }
+            Self::Tag { tag } => item.tags.contains(tag),
             Self::Not { filter } => !filter.takes(item),
             Self::And { filters } => filters.iter().all(|filter| filter.takes(item)),
             Self::Or { filters } => filters.iter().any(|filter| filter.takes(item)),
@@ -108,6 +110,8 @@ impl Filter {
                 compares(value, Operator::Gte, from) && compares(value, Operator::Lte, to)
             }
             Self::TextSearch { text, .. } => value.is_some_and(|value| has_words(value, text)),
+            // Properties have none.
+            Self::Tag { .. } => false,
             Self::Not { filter } => !filter.takes_value(value),
             Self::And { filters } => filters.iter().all(|filter| filter.takes_value(value)),
             Self::Or { filters } => filters.iter().any(|filter| filter.takes_value(value)),

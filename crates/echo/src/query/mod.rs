@@ -218,12 +218,12 @@ pub struct Options {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Deleted {
-    /// They are left out.
+    /// They are left out, and whatever is below them in the hierarchy.
     #[default]
     Exclude,
     /// They count as the others.
     Include,
-    /// Nothing else counts.
+    /// Nothing else counts. What is only below a deleted item is not deleted itself: restoring that item brings it back.
     Only,
 }
 
@@ -278,6 +278,11 @@ pub enum Filter {
         /// How to look for them: by words, which are indexed, or by likeness, which is not known here.
         #[serde(default, rename = "searchKind", skip_serializing_if = "Option::is_none")]
         kind: Option<SearchKind>,
+    },
+    /// Filed under this tag. Not of DXOS 0.8.3, whose items have no tags.
+    Tag {
+        /// Which.
+        tag: String,
     },
     /// The opposite.
     Not {
@@ -416,7 +421,8 @@ impl Filter {
             | Self::In { .. }
             | Self::Contains { .. }
             | Self::Range { .. }
-            | Self::TextSearch { .. } => Ok(()),
+            | Self::TextSearch { .. }
+            | Self::Tag { .. } => Ok(()),
         }
     }
 }

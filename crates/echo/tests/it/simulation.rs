@@ -155,10 +155,8 @@ impl Device {
                         id: name,
                         kind: ItemKind::Object,
                         typename: "dxn:type:e.org/type/T:0.1.0".into(),
-                        parent: None,
-                        ends: None,
-                        keys: Vec::new(),
                         data: data.clone(),
+                        ..NewItem::default()
                     },
                 ),
             };

@@ -5,6 +5,7 @@
 mod approvals;
 mod devices;
 mod identity;
+mod items;
 mod lifecycle;
 #[cfg(target_os = "linux")]
 mod powercut;

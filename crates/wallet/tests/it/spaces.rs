@@ -1,6 +1,6 @@
 //! What apps keep: each sees its own, half an update is none, and what was acknowledged is there after a restart.
 
-use halo_echo::{Document, ItemKind, NewItem, Pen};
+use halo_echo::{Document, NewItem, Pen};
 use halo_wallet::{
     AnsweredBy, Approval, By, DocumentId, Gauge, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet,
     WalletError,
@@ -26,12 +26,9 @@ fn task(id: &str, title: &str) -> Vec<u8> {
 fn item(id: &str, title: &str) -> NewItem {
     NewItem {
         id: id.into(),
-        kind: ItemKind::Object,
         typename: "dxn:type:example.org/type/Task:0.1.0".into(),
-        parent: None,
-        ends: None,
-        keys: Vec::new(),
         data: serde_json::Map::from_iter([("title".to_owned(), title.into())]),
+        ..NewItem::default()
     }
 }
 
