@@ -18,6 +18,7 @@ mod asker;
 mod carry;
 mod collection;
 mod command;
+mod compaction;
 mod config;
 mod doctor;
 mod dxos;
@@ -45,6 +46,8 @@ mod schemas;
 #[cfg(target_os = "linux")]
 mod session_watch;
 mod shares;
+#[cfg_attr(not(test), expect(dead_code, reason = "the way to other devices comes next"))]
+mod snapshots;
 mod spaces;
 mod startup;
 mod tokens;
@@ -60,6 +63,7 @@ pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
 };
+pub use compaction::Compacted;
 pub use config::{KdfTarget, WalletConfig};
 pub use doctor::DoctorReport;
 pub use dxos::{DxosDevice, DxosSaid, DxosSpace, DxosUser, place_in as dxos_credentials_in};

@@ -10,3 +10,4 @@
 )]
 
 mod simulation;
+mod snapshot;

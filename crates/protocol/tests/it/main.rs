@@ -21,4 +21,5 @@ mod keys;
 mod proof;
 mod signal;
 mod signer;
+mod snapshot;
 mod vectors;
