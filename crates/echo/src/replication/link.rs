@@ -9,12 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use halo_protocol::feed::{Block, ForkProof, SignedHead};
+use halo_protocol::feed::{Block, EpochId, ForkProof, SignedHead};
 use halo_protocol::{FeedKey, Timestamp};
 
 use super::Timeframe;
 use super::message::{Message, SnapshotOffer};
-use super::wire::{LONGEST_CHUNK, MOST_BLOCKS};
+use super::wire::{LONGEST_CHUNK, MOST_BLOCKS, MOST_KEYS};
 
 /// Blocks of one feed that may be on their way.
 pub const WINDOW: u64 = 4_096;
@@ -22,6 +22,8 @@ pub const WINDOW: u64 = 4_096;
 pub const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of blocks in one message; one block may be larger.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Content keys that one peer may lack at once.
+const MOST_WISHES: usize = 4_096;
 /// Parts of a snapshot that are sent without being asked again.
 const CHUNKS_AHEAD: u64 = 8;
 /// After so long without news, what was sent is taken for lost.
@@ -42,6 +44,17 @@ pub enum Input {
     Missed,
     /// A feed splits, with the proof; say so once it is in quarantine here.
     Forked(Box<ForkProof>),
+    /// Content keys of these epochs are missing here ([`super::Replica::closed`]).
+    Closed(BTreeSet<EpochId>),
+    /// There are new content keys here.
+    Opens,
+    /// Content keys for the peer, as it wished.
+    Keys {
+        /// Of which epochs.
+        epochs: Vec<EpochId>,
+        /// Each sealed to the peer.
+        shares: Vec<Vec<u8>>,
+    },
     /// Get the snapshot that this peer offered.
     Fetch(SnapshotOffer),
     /// Time has passed.
@@ -63,6 +76,11 @@ pub enum Effect {
     },
     /// Put the feed in quarantine, and say [`Input::Forked`] to every link if that is news.
     Quarantine(Box<ForkProof>),
+    /// The peer lacks these content keys. Seal those that are here to it, if it still is a device of the identity, and say
+    /// [`Input::Keys`].
+    Share(Vec<EpochId>),
+    /// Content keys that were wished for. Keep those that open, and say [`Input::Opens`] and then [`Input::Grown`] to every link.
+    Unlock(Vec<Vec<u8>>),
     /// The peer dropped blocks that are missing here; it has this instead. Say [`Input::Fetch`] to one of the links that offer one.
     Offered(SnapshotOffer),
     /// Keep this part of a snapshot; it follows what is there. The last one completes it: check that its SHA-256 is the id, load it, and say
@@ -211,6 +229,10 @@ pub struct Link {
     told: Option<Timeframe>,
     /// Feeds of which it was told, or told us, that they split.
     forks: BTreeSet<FeedKey>,
+    /// Content keys that it was asked for.
+    asked: BTreeSet<EpochId>,
+    /// Content keys that it lacks.
+    wishes: BTreeSet<EpochId>,
     /// The snapshot that it was offered.
     offered: Option<[u8; 32]>,
     fetch: Option<Fetch>,
@@ -257,6 +279,26 @@ impl Link {
                 {
                     effects.push(Effect::Send(Message::Forked(proof)));
                 }
+            }
+            Input::Closed(epochs) => {
+                let fresh: Vec<EpochId> = epochs.difference(&self.asked).copied().take(MOST_KEYS).collect();
+                self.asked.extend(&fresh);
+                if !fresh.is_empty() {
+                    effects.push(Effect::Send(Message::KeysWanted(fresh)));
+                }
+            }
+            Input::Opens => {
+                if !self.wishes.is_empty() {
+                    effects.push(Effect::Share(self.wishes.iter().copied().collect()));
+                }
+            }
+            Input::Keys { epochs, shares } => {
+                for epoch in epochs {
+                    self.wishes.remove(&epoch);
+                }
+                let messages =
+                    shares.chunks(MOST_KEYS).map(|some| Effect::Send(Message::Keys(some.to_vec())));
+                effects.extend(messages);
             }
             Input::Fetch(offer) => {
                 let next = here.fetched(&offer.id).min(offer.size);
@@ -318,6 +360,17 @@ impl Link {
                     && self.forks.insert(feed)
                 {
                     effects.push(Effect::Quarantine(proof));
+                }
+            }
+            Message::KeysWanted(epochs) => {
+                let room = MOST_WISHES.saturating_sub(self.wishes.len());
+                self.wishes.extend(epochs.iter().take(room));
+                effects.push(Effect::Share(epochs));
+            }
+            Message::Keys(shares) => {
+                // What nobody asked for is nothing to look at.
+                if !self.asked.is_empty() {
+                    effects.push(Effect::Unlock(shares));
                 }
             }
             Message::SnapshotOffer(offer) => {

@@ -1,7 +1,7 @@
 //! What peers of a space say to each other.
 
 use halo_protocol::FeedKey;
-use halo_protocol::feed::{Block, ForkProof, SignedHead};
+use halo_protocol::feed::{Block, EpochId, ForkProof, SignedHead};
 
 /// A larger snapshot is not taken.
 pub const LONGEST_SNAPSHOT: u64 = 1024 * 1024 * 1024;
@@ -36,6 +36,10 @@ pub enum Message {
     },
     /// A feed splits.
     Forked(Box<ForkProof>),
+    /// Content keys are missing here.
+    KeysWanted(Vec<EpochId>),
+    /// Content keys, sealed to the peer: encoded [`halo_protocol::epoch::EpochShare`]s.
+    Keys(Vec<Vec<u8>>),
     /// Blocks that the peer lacks are not here any more; this stands for them.
     SnapshotOffer(SnapshotOffer),
     /// Send it, from there on.
@@ -74,9 +78,12 @@ impl Message {
     #[must_use]
     pub const fn urgency(&self, on_screen: bool) -> Urgency {
         match self {
-            Self::Have { .. } | Self::Forked(_) | Self::SnapshotOffer(_) | Self::SnapshotWanted { .. } => {
-                Urgency::Control
-            }
+            Self::Have { .. }
+            | Self::Forked(_)
+            | Self::KeysWanted(_)
+            | Self::Keys(_)
+            | Self::SnapshotOffer(_)
+            | Self::SnapshotWanted { .. } => Urgency::Control,
             Self::Blocks { .. } if on_screen => Urgency::OnScreen,
             Self::Blocks { .. } => Urgency::Data,
             Self::SnapshotChunk { .. } => Urgency::Bulk,

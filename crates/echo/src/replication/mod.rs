@@ -200,6 +200,19 @@ impl Replica {
         (kept < length).then_some(Void { feed: key, from: kept, applied })
     }
 
+    /// A feed goes on after all: the revocation that ended it does not hold.
+    pub fn lift(&mut self, feed: &FeedKey) {
+        if let Some(held) = self.feeds.get_mut(feed) {
+            held.cut = None;
+        }
+    }
+
+    /// Where a feed ends, if it does.
+    #[must_use]
+    pub fn end_of(&self, feed: &FeedKey) -> Option<Cut> {
+        self.feeds.get(feed).and_then(|held| held.cut)
+    }
+
     /// A feed was proved to split: nothing more is taken of it, unless its end vouches for a branch. Whether that is news.
     pub fn quarantine(&mut self, feed: &FeedKey) -> bool {
         let held = self.feeds.get_mut(feed).filter(|held| held.cut.is_none() && !held.feed.is_forked());

@@ -5,7 +5,8 @@
 //! taken for what it really sent, and no more of that than one message is long.
 
 use halo_protocol::feed::{
-    Block, BlockHash, BlockHeader, ForkProof, HEADER_LENGTH, LONGEST_PROOF, LONGEST_SEALED, SignedHead,
+    Block, BlockHash, BlockHeader, EpochId, ForkProof, HEADER_LENGTH, LONGEST_PROOF, LONGEST_SEALED,
+    SignedHead,
 };
 use halo_protocol::{FeedKey, Signature};
 use prost::Message as _;
@@ -20,6 +21,8 @@ pub const LONGEST_MESSAGE: usize = LONGEST_SEALED + 64 * 1024;
 const MOST_FEEDS: usize = 4_096;
 /// Blocks of one message.
 pub(super) const MOST_BLOCKS: usize = 1_024;
+/// Content keys of one message.
+pub(super) const MOST_KEYS: usize = 256;
 /// Bytes of one part of a snapshot.
 pub(super) const LONGEST_CHUNK: usize = 256 * 1024;
 
@@ -41,7 +44,7 @@ impl WireError {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Wire {
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     kind: Option<Kind>,
 }
 
@@ -59,6 +62,16 @@ enum Kind {
     Wanted(WireWanted),
     #[prost(message, tag = "6")]
     Chunk(WireChunk),
+    #[prost(message, tag = "7")]
+    KeysWanted(WireParts),
+    #[prost(message, tag = "8")]
+    Keys(WireParts),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct WireParts {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    parts: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -140,6 +153,10 @@ impl Message {
                 signature: head.map(|head| head.signature.as_bytes().to_vec()).unwrap_or_default(),
             }),
             Self::Forked(proof) => Kind::Forked(proof.encode()),
+            Self::KeysWanted(epochs) => Kind::KeysWanted(WireParts {
+                parts: epochs.iter().map(|epoch| epoch.as_bytes().to_vec()).collect(),
+            }),
+            Self::Keys(shares) => Kind::Keys(WireParts { parts: shares.clone() }),
             Self::SnapshotOffer(offer) => {
                 Kind::Offer(WireOffer { id: offer.id.to_vec(), size: offer.size, base: frames(&offer.base) })
             }
@@ -171,6 +188,12 @@ impl Message {
                 let proof = ForkProof::decode(&proof).map_err(|_| no("a proof proves nothing"))?;
                 Self::Forked(Box::new(proof))
             }
+            Kind::KeysWanted(wire) => {
+                let epoch = |part: &Vec<u8>| Some(EpochId::from_bytes(part.as_slice().try_into().ok()?));
+                let epochs: Option<Vec<_>> = parts(&wire)?.iter().map(epoch).collect();
+                Self::KeysWanted(epochs.ok_or_else(|| no("the id of an epoch has 32 bytes"))?)
+            }
+            Kind::Keys(wire) => Self::Keys(parts(&wire)?.to_vec()),
             Kind::Offer(wire) => {
                 if wire.size > LONGEST_SNAPSHOT || wire.size == 0 {
                     return Err(no("a snapshot is too large, or empty"));
@@ -232,6 +255,13 @@ fn blocks(wire: WireBlocks) -> Result<Message, WireError> {
         }
     };
     Ok(Message::Blocks { blocks, head })
+}
+
+fn parts(wire: &WireParts) -> Result<&[Vec<u8>], WireError> {
+    if wire.parts.is_empty() || wire.parts.len() > MOST_KEYS {
+        return Err(WireError::new("it has too many keys, or none"));
+    }
+    Ok(&wire.parts)
 }
 
 fn id(bytes: &[u8]) -> Result<[u8; 32], WireError> {

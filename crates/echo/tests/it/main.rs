@@ -9,5 +9,11 @@
     reason = "a failing test panics, and the seeds to try come from outside"
 )]
 
+mod keys;
+mod replication;
 mod simulation;
+<<<<<<< HEAD
 mod snapshot;
+=======
+mod trust;
+>>>>>>> f437236 (Content keys on request, ends that are lifted, and tests of all of it)
