@@ -5,11 +5,14 @@
 //! own.
 
 use halo_echo::SpaceId;
-use halo_protocol::SealTo;
 use halo_protocol::epoch::{Epoch, EpochShare};
+use halo_protocol::feed::EpochId;
+use halo_protocol::identity::DeviceState;
+use halo_protocol::{DeviceKey, SealTo};
 use halo_store::{StoreError, Tx};
 
 use crate::error::WalletError;
+use crate::ingest::Ingested;
 use crate::open::{Open, slot};
 
 const CONTENT: u8 = 1;
@@ -70,6 +73,37 @@ impl Open {
             shares.extend(content.into_iter().map(|share| Share::Content(id, share)));
         }
         Ok(shares)
+    }
+
+    /// Those of some content keys that are here, sealed to another device of the identity. Anybody else gets none.
+    pub(crate) fn content_for(
+        &mut self,
+        device: &DeviceKey,
+        space: SpaceId,
+        epochs: &[EpochId],
+    ) -> Result<Vec<EpochShare>, WalletError> {
+        let device = self.state.devices.get(device).filter(|device| !device.revoked);
+        let Some(to) = device.map(DeviceState::seal_to) else { return Ok(Vec::new()) };
+        let keys = self.keys.clone();
+        let mut shares = self.feeds(space)?.contents.shares(&keys, &to)?;
+        shares.retain(|share| epochs.contains(&share.epoch));
+        Ok(shares)
+    }
+
+    /// Takes in content keys that another device gave, and opens what waited for them.
+    pub(crate) fn unlock_with(
+        &mut self,
+        space: SpaceId,
+        shares: &[Vec<u8>],
+    ) -> Result<Ingested, WalletError> {
+        self.feeds(space)?;
+        for share in shares.iter().filter_map(|bytes| EpochShare::decode(bytes).ok()) {
+            let share = Share::Content(space, share);
+            if self.is_for_us(&share) && self.take_share(&share)?.is_some() {
+                self.store.write(|tx| share.keep(tx))?;
+            }
+        }
+        self.reopen(space)
     }
 
     /// Whether a share is for this device, as far as can be told without opening it.

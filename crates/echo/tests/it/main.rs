@@ -12,8 +12,5 @@
 mod keys;
 mod replication;
 mod simulation;
-<<<<<<< HEAD
 mod snapshot;
-=======
 mod trust;
->>>>>>> f437236 (Content keys on request, ends that are lifted, and tests of all of it)

@@ -628,6 +628,17 @@ proptest! {
     }
 }
 
+#[test]
+fn the_seeds_of_the_fuzz_target_are_messages() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/replication");
+    let seeds: Vec<Vec<u8>> =
+        std::fs::read_dir(dir).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+    let messages = seeds.iter().filter(|seed| Message::decode(seed).is_ok()).count();
+    let introductions = seeds.iter().filter(|seed| Acquaint::decode(seed).is_ok()).count();
+    assert_eq!((seeds.len(), messages), (5, 4));
+    assert!(introductions > 0);
+}
+
 // threat: 21
 #[test]
 fn frames_that_are_none_or_never_end_are_refused() {

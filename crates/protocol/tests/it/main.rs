@@ -22,9 +22,6 @@ mod peer;
 mod proof;
 mod signal;
 mod signer;
-<<<<<<< HEAD
 mod snapshot;
-=======
 mod trust;
->>>>>>> f437236 (Content keys on request, ends that are lifted, and tests of all of it)
 mod vectors;

@@ -5,9 +5,12 @@ use std::time::Duration;
 use halo_protocol::credential::{
     AdmittedFeed, Assertion, Credential, CredentialError, CredentialId, Cut, Draft, MOST_CUTS,
 };
+use halo_protocol::epoch::{Epoch, EpochShare, SealedKey};
 use halo_protocol::feed::BlockHash;
 use halo_protocol::identity::{IdentityState, MOST_FEEDS_OF_A_DEVICE, PROBATION, Why};
-use halo_protocol::{FeedKey, HybridKey, SealTo, SignatureError, SpaceKey, Timestamp, Verified};
+use halo_protocol::{
+    FeedKey, HybridId, HybridKey, Recipient, SealTo, SignatureError, SpaceKey, Timestamp, Verified,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -549,4 +552,79 @@ fn deeds_of_a_stranger() -> impl Strategy<Value = Deeds> {
         Just(Deed::Seal(6)),
     ];
     proptest::collection::vec((deed, proptest::collection::vec(any::<Index>(), 0..4)), 1..8)
+}
+
+/// A protobuf field of bytes, as written by hand.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len();
+    let prefix = if length < 128 {
+        vec![u8::try_from(length).unwrap()]
+    } else {
+        vec![u8::try_from(length & 127 | 128).unwrap(), u8::try_from(length >> 7).unwrap()]
+    };
+    [vec![number << 3 | 2], prefix, bytes.to_vec()].concat()
+}
+
+#[test]
+fn an_epoch_of_an_earlier_build_reads_as_it_did() {
+    let key = [field(1, &[9; 32]), field(2, &[4; 32]), field(3, &[5; 48])].concat();
+    let bytes =
+        [field(1, space(SPACE).as_bytes()), vec![0x10, 3], field(3, &[8; 32]), field(4, &key)].concat();
+    let epoch = Epoch::decode(&bytes).unwrap();
+    assert_eq!((epoch.number, epoch.keys[0].recipient), (3, Recipient::Agreement(agreement())));
+    assert_eq!(epoch.encode(), bytes);
+    // The new kind, beside it.
+    let key = [field(2, &[4; 1_120]), field(3, &[5; 48]), field(4, &[7; 32])].concat();
+    let both = [bytes.clone(), field(4, &key)].concat();
+    let epoch = Epoch::decode(&both).unwrap();
+    assert_eq!(epoch.keys[1].recipient, Recipient::Hybrid(HybridId::from_bytes([7; 32])));
+    assert_eq!(epoch.encode(), both);
+    for (what, key) in [
+        (
+            "two recipients",
+            [field(1, &[9; 32]), field(2, &[4; 32]), field(3, &[5; 48]), field(4, &[7; 32])].concat(),
+        ),
+        ("no recipient", [field(2, &[4; 32]), field(3, &[5; 48])].concat()),
+        ("a long key for X25519", [field(1, &[9; 32]), field(2, &[4; 1_120]), field(3, &[5; 48])].concat()),
+        ("a short key for X-Wing", [field(2, &[4; 32]), field(3, &[5; 48]), field(4, &[7; 32])].concat()),
+        ("a short seal", [field(1, &[9; 32]), field(2, &[4; 32]), field(3, &[5; 47])].concat()),
+    ] {
+        assert!(Epoch::decode(&[bytes.clone(), field(4, &key)].concat()).is_err(), "{what}");
+        let share = [field(1, &[3; 32]), field(2, &key)].concat();
+        assert!(EpochShare::decode(&share).is_err(), "a share with {what}");
+    }
+}
+
+// threat: 38
+#[test]
+fn nobody_writes_under_an_epoch_that_a_revoked_device_began_or_was_given() {
+    let mut two = Two::new();
+    let seal = |fill| Assertion::SealingKey { hybrid_key: hybrid(fill) };
+    two.set.push(two.phone.says(two.phone.bytes(), seal(5), &two.heads(), NOON));
+    two.set.push(two.laptop.says(two.laptop.bytes(), seal(6), &two.heads(), NOON));
+    let recovery = Assertion::IdentityRecovery { identity_key: two.ada.identity(), recovery_key: hybrid(7) };
+    two.set.push(two.ada.says(two.ada.bytes(), recovery, &two.heads(), NOON));
+    let epoch = |fills: &[u8]| Epoch {
+        space: space(SPACE),
+        number: 0,
+        previous: vec![],
+        keys: fills
+            .iter()
+            .map(|fill| SealedKey {
+                recipient: Recipient::Hybrid(hybrid(*fill).id()),
+                encapsulated: vec![0; 1_120],
+                sealed: [0; 48],
+            })
+            .collect(),
+    };
+    let (laptop, phone) = (two.laptop.device(), two.phone.device());
+    let before = state(&two.ada, &two.set);
+    assert!(before.may_write_under(&phone, &epoch(&[5, 6, 7])));
+    assert!(!before.may_write_under(&phone, &epoch(&[5, 6, 8])), "nobody knows whose that is");
+    assert!(!before.may_write_under(&Key::new(66).device(), &epoch(&[5, 6])), "a stranger's");
+    two.set.push(two.laptop.revokes(&two.phone, &two.heads()));
+    let after = state(&two.ada, &two.set);
+    assert!(!after.may_write_under(&phone, &epoch(&[6, 7])), "it knows what it began");
+    assert!(!after.may_write_under(&laptop, &epoch(&[5, 6, 7])), "it was given this one");
+    assert!(after.may_write_under(&laptop, &epoch(&[6, 7])));
 }

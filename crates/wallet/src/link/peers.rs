@@ -373,7 +373,15 @@ impl Engine {
                 Ok(None)
             }
             Effect::Take { blocks, head } => match self.ingest(space, blocks, head.as_ref()) {
-                Ok(_) => Ok(Some(Input::Grown)),
+                Ok(_) => {
+                    let closed = self.unlocked().and_then(|open| Ok(open.feeds(space)?.replica.closed()));
+                    if let Ok(closed) = closed
+                        && !closed.is_empty()
+                    {
+                        self.link(id, space, Input::Closed(closed));
+                    }
+                    Ok(Some(Input::Grown))
+                }
                 Err(IngestError::Missing) => Ok(Some(Input::Missed)),
                 Err(IngestError::Forked(proof)) => {
                     if let Some(proof) = proof {
@@ -392,6 +400,33 @@ impl Engine {
                     Ok(true) => self.tell_fork(space, &proof),
                     Ok(false) => {}
                     Err(error) => tracing::warn!(%error, "a feed that splits was not put into quarantine"),
+                }
+                Ok(None)
+            }
+            Effect::Share(epochs) => {
+                let Some(device) = self.peers.all.get(&id).map(|peer| peer.device) else { return Ok(None) };
+                match self.unlocked().and_then(|open| open.content_for(&device, space, &epochs)) {
+                    Ok(shares) => {
+                        let epochs = shares.iter().map(|share| share.epoch).collect();
+                        let shares = shares.iter().map(EpochShare::encode).collect();
+                        Ok(Some(Input::Keys { epochs, shares }))
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "content keys were not given to another device");
+                        Ok(None)
+                    }
+                }
+            }
+            Effect::Unlock(shares) => {
+                match self.unlocked().and_then(|open| open.unlock_with(space, &shares)) {
+                    Ok(done) => {
+                        self.tell_ingested(space, done);
+                        let ids: Vec<PeerId> = self.peers.all.keys().copied().collect();
+                        for id in ids {
+                            self.link(id, space, Input::Opens);
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "content keys were not taken in"),
                 }
                 Ok(None)
             }
