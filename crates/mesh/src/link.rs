@@ -40,7 +40,7 @@ const STOOD: Duration = Duration::from_secs(20);
 /// A topic that was full, or a server that had enough of us, is asked again after so long.
 const REJOIN: Duration = Duration::from_secs(30);
 /// Messages that wait to be sent.
-const WAITING: usize = 256;
+const WAITING: usize = 1_024;
 /// For what waits to be sent when the line is let go.
 const FLUSH: Duration = Duration::from_millis(500);
 

@@ -13,4 +13,6 @@
 pub mod disk;
 pub mod keychain;
 pub mod memory;
+#[cfg(target_os = "linux")]
+pub mod namespaces;
 pub mod process;

@@ -28,7 +28,13 @@ impl Other {
     /// The same with more in its environment.
     #[must_use]
     pub fn start_with(role: &str, dir: &Path, env: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_by(Command::new(std::env::current_exe().unwrap()), role, dir, env)
+    }
+
+    /// The same by a command that ends in the path of this test binary: within a namespace.
+    #[must_use]
+    pub fn start_by(mut command: Command, role: &str, dir: &Path, env: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["--exact", "process::child", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(DIR, dir)
@@ -60,6 +66,11 @@ impl Other {
     /// Lets it take its next step; it may have ended already.
     pub fn go_on(&mut self) {
         let _ = self.child.stdin.as_mut().unwrap().write_all(b"\n");
+    }
+
+    /// Says a line to it; it may have ended already.
+    pub fn tell(&mut self, line: &str) {
+        let _ = self.child.stdin.as_mut().unwrap().write_all(format!("{line}\n").as_bytes());
     }
 
     /// SIGKILL: it gets no chance to put anything in order. Returns what it had said before.

@@ -114,20 +114,18 @@ impl Attempts {
         signals
     }
 
-    /// Other options hold now.
-    pub(super) fn changed(&mut self, options: &PeerOptions) -> Vec<Numbered> {
+    /// Other options hold now: which paths end by it, and what is to be said.
+    pub(super) fn changed(&mut self, options: &PeerOptions) -> (Vec<PathId>, Vec<Numbered>) {
         if options.direct == Direct::Off {
-            // They end when they are dropped; the session hears of it by their silence at the latest.
             let direct = self.held.iter().filter(|(_, held)| held.kind == Kind::Direct);
-            for path in direct.map(|(path, _)| *path).collect::<Vec<_>>() {
-                self.close(path);
-            }
-            return Vec::new();
+            let direct: Vec<PathId> = direct.map(|(path, _)| *path).collect();
+            direct.iter().for_each(|path| self.close(*path));
+            return (direct, Vec::new());
         }
         if self.held.values().any(|held| held.open || held.kind == Kind::Direct) {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
-        self.disturbed(options)
+        (Vec::new(), self.disturbed(options))
     }
 
     /// Hands a frame to a path of ours; gives it back if it is none of ours.

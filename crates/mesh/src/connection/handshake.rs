@@ -13,7 +13,7 @@ use super::task::{Peer, ToPeer};
 use crate::greeting::Greeting;
 
 /// From one attempt to the next; doubles up to the second.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+const PAUSES: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(30));
 
 /// A handshake under way.
 #[derive(Default)]

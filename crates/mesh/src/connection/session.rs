@@ -26,8 +26,8 @@ use crate::paths::{Numbered, PathEvent, Signal};
 /// Operations and events that wait.
 const OPERATIONS: usize = 32;
 const EVENTS: usize = 64;
-/// An answer to our first word takes no longer, or the peer's end of the handshake did not come about.
-const PROOF: Duration = Duration::from_secs(6);
+/// The peer's first word takes no longer, or its end of the handshake did not come about.
+const PROOF: Duration = Duration::from_secs(20);
 /// A session whose peer was silent for so long gives way to another handshake of that peer.
 const GIVES_WAY: Duration = Duration::from_secs(5);
 
@@ -105,7 +105,9 @@ impl Peer {
                     Some(ToPeer::End(reason)) => {
                         let input = if reason == CloseReason::Here { Input::Close } else { Input::Abort };
                         talk.handle(input).await;
-                        talk.over = talk.over.or((reason != CloseReason::Here).then_some(reason));
+                        if reason != CloseReason::Here {
+                            talk.over = Some(reason);
+                        }
                     }
                     Some(ToPeer::Said { path, greeting: Greeting::Handshake { attempt, bytes } }) => {
                         let silent = !talk.proven || talk.heard.elapsed() >= GIVES_WAY;
@@ -148,7 +150,10 @@ impl Peer {
                 }
                 changed = options.changed() => match changed {
                     Ok(()) => {
-                        let signals = talk.attempts.changed(&options.borrow_and_update());
+                        let (closed, signals) = talk.attempts.changed(&options.borrow_and_update());
+                        for path in closed {
+                            talk.handle(Input::PathClosed { path }).await;
+                        }
                         talk.whispers(signals).await;
                     }
                     Err(_) => talk.handle(Input::Abort).await,
@@ -213,6 +218,8 @@ impl Conversation<'_> {
                     }
                 }
                 Effect::Deliver { stream, message } if stream == OWN_STREAM => {
+                    // Both ends say at once that they are there.
+                    self.proven = true;
                     let bytes = message.len();
                     todo.extend(self.session.handle(Input::Taken { stream, bytes }, now()));
                     todo.extend(self.own(&message));
@@ -245,7 +252,6 @@ impl Conversation<'_> {
             }
         }
         if let Some(round_trip) = self.session.round_trip() {
-            self.proven = true;
             self.counted.round_trip(Some(round_trip));
         }
     }

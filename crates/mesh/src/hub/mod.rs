@@ -32,8 +32,8 @@ use links::Held;
 const MOST_EVENTS: usize = 1_024;
 /// Before a peer that was lost, but is still met, is tried again.
 const REST: Duration = Duration::from_secs(2);
-/// For goodbyes.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// For goodbyes: as long as a session lingers, and a little more.
+const FAREWELL: Duration = Duration::from_secs(6);
 
 pub(crate) struct Hub {
     config: MeshConfig,
@@ -349,13 +349,17 @@ impl Hub {
         }
         self.peers.retain(|_, entry| matches!(entry.state, State::Live(_)));
         while !self.peers.is_empty() {
-            match self.notices.1.recv().await {
-                Some(PeerNotice::Say { peer, path, greeting }) => self.say(peer, path, &greeting),
-                Some(PeerNotice::Ended { peer, .. }) => {
-                    self.peers.remove(&peer);
-                }
-                Some(PeerNotice::Connected { .. }) => {}
-                None => return,
+            tokio::select! {
+                Some(notice) = self.notices.1.recv() => match notice {
+                    PeerNotice::Say { peer, path, greeting } => self.say(peer, path, &greeting),
+                    PeerNotice::Ended { peer, .. } => {
+                        self.peers.remove(&peer);
+                    }
+                    PeerNotice::Connected { .. } => {}
+                },
+                // What they answer: a session ends in good order once everything that it said has arrived.
+                Some((link, event)) = self.link_events.1.recv() => self.link_says(link, event),
+                else => return,
             }
         }
         let links = std::mem::take(&mut self.links);

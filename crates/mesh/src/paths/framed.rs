@@ -43,7 +43,13 @@ where
 
 /// Carries frames over the connection that will say this token.
 pub(crate) fn accept<F: AsyncTell>(expected: Expected, tell: F) -> Path {
-    begin(tell, async move { expected.stream.await.ok() })
+    let Expected { stream, _entry: entry } = expected;
+    begin(tell, async move {
+        let came = stream.await.ok();
+        // Not before: the token is forgotten with it.
+        drop(entry);
+        came
+    })
 }
 
 /// Connects to the first of these addresses that answers.

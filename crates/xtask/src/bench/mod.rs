@@ -15,7 +15,7 @@ use crate::{setup, ui};
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only these; all without it.
-    #[arg(value_parser = ["start", "login", "unlock", "echo", "dxos"])]
+    #[arg(value_parser = ["start", "login", "unlock", "echo", "mesh", "dxos"])]
     names: Vec<String>,
     /// One JSON array, for scripts.
     #[arg(long)]
@@ -35,7 +35,7 @@ struct Row {
     unit: String,
 }
 
-const NAMES: [&str; 5] = ["start", "login", "unlock", "echo", "dxos"];
+const NAMES: [&str; 6] = ["start", "login", "unlock", "echo", "mesh", "dxos"];
 /// A session bus with an unlocked keychain of its own: nobody's real one is touched.
 const KEYCHAIN: &str =
     "printf bench | gnome-keyring-daemon --unlock --components=secrets >/dev/null && exec \"$@\"";
@@ -63,7 +63,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
         printed += &Run::program("dbus-run-session", &place.at("tests/clients"))
             .env("HALO_BIN", &halo)
             .args(["--", "sh", "-c", KEYCHAIN, "sh", "node", "bench.mjs"])
-            .args(chosen.iter().filter(|name| !["echo", "dxos"].contains(name)))
+            .args(chosen.iter().filter(|name| ["start", "login", "unlock"].contains(name)))
             .output()?;
     }
     if wants(&["start", "login"]) {
@@ -80,6 +80,10 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
             .env("HALO_BIN", &halo)
             .args(["echo.mjs"])
             .output()?;
+    }
+    if wants(&["mesh"]) {
+        printed +=
+            &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "mesh"]).output()?;
     }
     if wants(&["dxos"]) {
         setup::installed(place, "tests/dxos")?;

@@ -35,6 +35,8 @@ impl Needs {
                 "fonts-dejavu-core",
                 "gnome-keyring",
                 "imagemagick",
+                "iproute2",
+                "iptables",
                 "openbox",
                 "webkit2gtk-driver",
                 "xdotool",

@@ -1,0 +1,7 @@
+//! Meshes and signallers in one process, over loopback.
+
+mod hostile;
+mod meet;
+mod paths;
+mod signaller;
+mod world;
