@@ -1,5 +1,7 @@
 //! One Automerge document, within limits.
 
+use std::collections::BTreeSet;
+
 use automerge::{
     Automerge, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, hydrate,
     transaction::Transactable,
@@ -42,6 +44,8 @@ pub struct Change {
 pub struct Version {
     /// The change that brought it about, in hex.
     pub change: String,
+    /// Whoever wrote it, by Automerge's name for them.
+    pub actor: Vec<u8>,
     /// When, in seconds since the epoch, by the clock of whoever wrote it; 0 if they did not say.
     pub seconds: i64,
     /// It was deleted then.
@@ -184,8 +188,13 @@ impl Document {
             let then = json(then, DEEPEST);
             let Some(data) = then.get("data").cloned() else { break };
             let deleted = then.pointer("/system/deleted").and_then(Value::as_bool).unwrap_or_default();
-            let version =
-                Version { change: change.hash().to_string(), seconds: change.timestamp(), deleted, data };
+            let version = Version {
+                change: change.hash().to_string(),
+                actor: change.actor_id().to_bytes().to_vec(),
+                seconds: change.timestamp(),
+                deleted,
+                data,
+            };
             let full = versions.len() == most;
             match versions.last_mut() {
                 // The same as later on: it has been so since the earlier change.
@@ -195,6 +204,13 @@ impl Document {
             }
         }
         versions
+    }
+
+    /// Who wrote what came after a version.
+    #[must_use]
+    pub fn actors_since(&self, heads: &[ChangeHash]) -> BTreeSet<Vec<u8>> {
+        let changes = self.inner.get_changes(heads);
+        changes.iter().map(|change| change.actor_id().to_bytes().to_vec()).collect()
     }
 
     /// Counts what a change adds.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use halo_echo::query::{Query, evaluate};
 use halo_echo::schema::Schemas;
 use halo_echo::{DocumentId, Index, Item, ItemKind, SpaceId};
+use halo_protocol::DeviceKey;
 use halo_store::SpaceAppRow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::asker::Asker;
 use crate::engine::Engine;
 use crate::error::WalletError;
 use crate::handle::Wallet;
+use crate::held;
 use crate::open::Open;
 use crate::request::{GrantId, Scope, SpaceChoice};
 use crate::spaces::{NO_ITEM, NO_SPACE, PROPERTIES, app_of, properties};
@@ -116,11 +118,23 @@ pub struct ItemVersion {
     /// Milliseconds since the epoch, by the clock of whoever wrote it; none if they did not say.
     #[ts(type = "number | null")]
     pub at: Option<u64>,
+    /// Who wrote it; none if nobody knows, and for apps, which are not told of each other.
+    pub by: Option<WriterView>,
     /// It was deleted then.
     pub deleted: bool,
     /// Its properties then.
     #[ts(type = "unknown")]
     pub data: Value,
+}
+
+/// Who wrote something, as far as this device knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct WriterView {
+    /// Name of the device.
+    pub device: Option<String>,
+    /// The app, as spaces name it; none for the owner.
+    pub app: Option<String>,
 }
 
 /// Who looks, or writes.
@@ -284,17 +298,23 @@ impl Wallet {
             open.check(&by, id, Scope::Spaces)?;
             let document = open.item_of(id, &item)?.document;
             let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
-            let versions =
-                held.document.versions(&item, MOST_VERSIONS).into_iter().map(|version| ItemVersion {
+            let versions = held.document.versions(&item, MOST_VERSIONS);
+            let versions = versions.into_iter().map(|version| {
+                Ok::<_, WalletError>(ItemVersion {
                     change: version.change,
                     at: u64::try_from(version.seconds)
                         .ok()
                         .filter(|at| *at > 0)
                         .map(|at| at.saturating_mul(1000)),
+                    by: match by {
+                        By::Owner => open.writer_of(id, &version.actor)?,
+                        By::App(_) => None,
+                    },
                     deleted: version.deleted,
                     data: version.data,
-                });
-            Ok(versions.collect())
+                })
+            });
+            versions.collect()
         })
         .await
     }
@@ -309,7 +329,7 @@ impl Wallet {
         self.try_job(move |engine: &mut Engine| {
             let open = engine.unlocked()?;
             open.check(&by, id, Scope::SpacesWrite)?;
-            let (documents, done) = work(open)?;
+            let (documents, done) = open.by_hand_of(&by, work)?;
             // Which spaces an app sees is in the snapshot.
             engine.changed();
             engine.tell(Event::Spaces);
@@ -379,6 +399,24 @@ impl Open {
             By::App(grant) => self.spaces.sees(&self.app(grant, scope)?, space),
         };
         seen.then_some(()).ok_or(NO_SPACE)
+    }
+
+    /// Who is behind one of Automerge's actors: a device that writes for the user or for an app, or an app by itself.
+    fn writer_of(&self, space: SpaceId, actor: &[u8]) -> Result<Option<WriterView>, WalletError> {
+        let name = space.to_string();
+        let label = |key: &DeviceKey| {
+            let profile = self.state.devices.get(key).and_then(|device| device.profile.as_ref());
+            profile.map(|profile| profile.label.clone())
+        };
+        let apps = self.spaces.apps.iter().filter(|row| row.space == name).map(|row| Some(row.app.as_str()));
+        let apps: Vec<Option<&str>> = std::iter::once(None).chain(apps).collect();
+        for device in self.state.devices.keys() {
+            if let Some(app) = apps.iter().find(|app| held::actor(device, space, **app) == actor) {
+                return Ok(Some(WriterView { device: label(device), app: app.map(str::to_owned) }));
+            }
+        }
+        let app = self.store.writer(&name, actor)?;
+        Ok(app.map(|app| WriterView { device: label(&self.keys.device_key()), app: Some(app) }))
     }
 
     /// The name of a space in the store, if there is such a space.

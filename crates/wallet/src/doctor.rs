@@ -10,6 +10,7 @@ use halo_protocol::credential::Credential;
 use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 use crate::error::WalletError;
 use crate::feeds::{ContentKeys, checked, damaged};
@@ -23,11 +24,13 @@ const STEP: usize = 1_000;
 const MOST_MISMATCHES: usize = 100;
 
 /// What was looked at, and what is wrong.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct DoctorReport {
     /// Spaces.
     pub spaces: usize,
     /// Blocks, each with its place in the chain and its seal.
+    #[ts(type = "number")]
     pub blocks: u64,
     /// Documents.
     pub documents: usize,

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::{Document, DocumentId, EchoError, Item, Pen, SpaceId};
 use halo_keystore::Keys;
-use halo_protocol::SpaceKey;
 use halo_protocol::credential::Cut;
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Change, Payload};
 use halo_protocol::identity::IdentityState;
+use halo_protocol::{DeviceKey, SpaceKey};
 use halo_store::{SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
 use crate::compaction::Compaction;
+use crate::collection::By;
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::{SpaceFeeds, Written, damaged};
 use crate::open::Open;
-use crate::spaces::{DocumentUpdated, NO_DOCUMENT, NO_SPACE};
+use crate::spaces::{DocumentUpdated, NO_DOCUMENT, NO_SPACE, app_of};
 
 /// Changes of a document are folded into it when they are larger than it was, and than this: so that neither a small
 /// one is written too often, nor a large one for every change.
@@ -27,16 +28,21 @@ const SMALL: usize = 8 * 1024;
 const MOST_DOCUMENTS: usize = 1_024;
 
 impl Open {
-    /// How this wallet signs its own changes in a space. Nothing that two apps could compare.
+    /// How this wallet signs its own changes in a space, and those it makes for the app at hand.
     pub(crate) fn pen(&self, space: SpaceId) -> Pen {
-        let digest = Sha256::new()
-            .chain_update(b"halo automerge actor\0")
-            .chain_update(self.keys.device_key().as_bytes())
-            .chain_update(space.to_string())
-            .finalize();
-        let mut actor = [0; 16];
-        actor.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        let actor = actor(&self.keys.device_key(), space, self.hand.as_deref());
         Pen { actor, seconds: i64::try_from(clock().seconds()).unwrap_or_default() }
+    }
+
+    /// Does something for somebody: what is written meanwhile is known as theirs.
+    pub(crate) fn by_hand_of<T>(&mut self, by: &By, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.hand = match by {
+            By::Owner => None,
+            By::App(grant) => self.grants.get(grant).map(app_of),
+        };
+        let done = work(self);
+        self.hand = None;
+        done
     }
 
     /// Changes documents of one space in one transaction, and one block of this device's feed.
@@ -69,8 +75,17 @@ impl Open {
         work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
         also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<(Vec<DocumentUpdated>, T), WalletError> {
-        let mut batch = Batch { space, fresh: BTreeMap::new(), done: BTreeMap::new() };
-        let kept = work(self, &mut batch).and_then(|()| self.keep(space, batch.fresh, said, also));
+        let mut batch = Batch::of(space);
+        let kept = work(self, &mut batch).and_then(|()| {
+            let (actors, app) = (std::mem::take(&mut batch.actors), self.hand.clone());
+            self.keep(space, std::mem::take(&mut batch.fresh), said, |tx| {
+                if let Some(app) = app {
+                    let name = space.to_string();
+                    actors.iter().try_for_each(|actor| tx.add_writer(&name, actor, &app))?;
+                }
+                also(tx)
+            })
+        });
         let kept = kept.inspect_err(|_| {
             // What is in memory may have taken a part of it.
             self.spaces.forget(space);
@@ -94,9 +109,12 @@ impl Open {
             self.spaces.documents.remove(&document);
             return Ok(());
         }
-        let done = DocumentUpdated { document, before, after: after.clone() };
+        let done = DocumentUpdated { document, before: before.clone(), after: after.clone() };
         batch.done.entry(document).and_modify(|one| one.after = after).or_insert(done);
         if !bytes.is_empty() {
+            if self.hand.is_some() {
+                batch.actors.extend(held.document.actors_since(&before));
+            }
             // Chunks one behind the other are a file of changes as well.
             batch.fresh.entry(document).or_default().extend(bytes);
         }
@@ -196,6 +214,21 @@ impl FreshSpace {
     }
 }
 
+/// By which of Automerge's actors a device writes in a space, for itself or for an app. Nothing that two apps, or two
+/// members of different spaces, could compare; each device of the user can work out those of the others.
+pub(crate) fn actor(device: &DeviceKey, space: SpaceId, app: Option<&str>) -> [u8; 16] {
+    let mut digest = Sha256::new()
+        .chain_update(b"halo automerge actor\0")
+        .chain_update(device.as_bytes())
+        .chain_update(space.to_string());
+    if let Some(app) = app {
+        digest = digest.chain_update(b"\0").chain_update(app);
+    }
+    let mut actor = [0; 16];
+    actor.iter_mut().zip(digest.finalize()).for_each(|(to, from)| *to = from);
+    actor
+}
+
 fn size(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
@@ -205,9 +238,15 @@ pub(crate) struct Batch {
     space: SpaceId,
     fresh: BTreeMap<DocumentId, Vec<u8>>,
     done: BTreeMap<DocumentId, DocumentUpdated>,
+    /// Who wrote what is fresh, where that is an app.
+    actors: BTreeSet<Vec<u8>>,
 }
 
 impl Batch {
+    const fn of(space: SpaceId) -> Self {
+        Self { space, fresh: BTreeMap::new(), done: BTreeMap::new(), actors: BTreeSet::new() }
+    }
+
     /// The documents that it changes.
     pub(crate) fn documents(&self) -> Vec<DocumentId> {
         self.fresh.keys().copied().collect()

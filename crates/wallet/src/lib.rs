@@ -40,6 +40,7 @@ mod paths;
 mod phrase;
 mod profile;
 mod put;
+mod qr;
 mod random;
 mod request;
 mod schemas;
@@ -58,7 +59,7 @@ pub use approve::Ticket;
 pub use archive::fuzz as fuzz_archive;
 pub use archive::{Imported, Sealing};
 pub use asker::{AppKind, Asker, Process};
-pub use collection::{By, ForeignKey, ItemVersion, ItemView, SpaceApp, SpaceDetails};
+pub use collection::{By, ForeignKey, ItemVersion, ItemView, SpaceApp, SpaceDetails, WriterView};
 pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
@@ -80,8 +81,10 @@ pub use link::{
     SpaceSyncView, SyncView, TurnServer, TurnView, server_url,
 };
 pub use models::InItem;
+pub use open::device_label;
 pub use paths::{default_profile, runtime_dir};
 pub use put::{PutItem, Synced};
+pub use qr::{QrView, code_in_blocks, draw_code, read_code};
 pub use request::{
     AnsweredBy, Approval, AskerView, Comparison, GrantId, Outcome, ProfileField, RequestId, RequestView,
     Scope, SignInRequest, SpaceChoice, Warning,

@@ -65,6 +65,8 @@ pub(crate) struct Open {
     pub(crate) learnt: bool,
     /// The words brought it back: there may be devices that it does not know yet.
     pub(crate) recovered: bool,
+    /// The app that is being written for.
+    pub(crate) hand: Option<String>,
     credentials: Vec<Verified<Credential>>,
     head: ChainHead,
 }
@@ -121,6 +123,12 @@ fn genesis(
 ) -> Result<Vec<Verified<Credential>>, WalletError> {
     let device = this_device();
     Ok(halo_protocol::identity::genesis(identity, &*keys.device(), &keys.agreement_key(), device, name, now)?)
+}
+
+/// What this machine calls itself: how a new device is called unless the user says otherwise.
+#[must_use]
+pub fn device_label() -> String {
+    this_device().label
 }
 
 /// What this device is.
@@ -180,6 +188,7 @@ impl Open {
             audit_broken_at: None,
             spaces: Spaces::load(&store)?,
             peer_keys: Arc::new(keys.peer_keys()),
+            hand: None,
             keys: Arc::new(keys),
             store,
             identity_key,

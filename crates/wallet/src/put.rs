@@ -168,7 +168,9 @@ impl Wallet {
             // Whoever may only look is answered, and what they send is not kept.
             let fresh = if open.check(&by, id, Scope::SpacesWrite).is_ok() {
                 let receive = |held: &mut Document| held.receive_sync(&mut state, &message);
-                documents(open.together(id, |open, batch| open.change(batch, document, receive))?)
+                documents(open.by_hand_of(&by, |open| {
+                    open.together(id, |open, batch| open.change(batch, document, receive))
+                })?)
             } else {
                 if let Some(held) = open.spaces.hold(&open.store, id, document)? {
                     held.document.hear_sync(&mut state, &message)?;

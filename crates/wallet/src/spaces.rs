@@ -172,8 +172,9 @@ impl Wallet {
         let grant = grant.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&By::App(grant), space, Scope::SpacesWrite)?;
-            let done = open.update(space, updates)?;
+            let by = By::App(grant);
+            open.check(&by, space, Scope::SpacesWrite)?;
+            let done = open.by_hand_of(&by, |open| open.update(space, updates))?;
             let documents =
                 done.iter().filter(|one| one.before != one.after).map(|one| one.document).collect::<Vec<_>>();
             if !documents.is_empty() {

@@ -11,6 +11,7 @@ mod sealed;
 mod setting;
 pub(crate) mod snapshot;
 pub(crate) mod space;
+pub(crate) mod writer;
 
 use halo_protocol::Timestamp;
 

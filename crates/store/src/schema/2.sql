@@ -28,6 +28,14 @@ CREATE TABLE space_app (
 CREATE INDEX space_app_space ON space_app (space);
 CREATE UNIQUE INDEX space_app_default ON space_app (app) WHERE default_of_app = 1;
 
+-- Which app wrote as which of Automerge's actors, for the history of items.
+CREATE TABLE writer (
+    space TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    actor BLOB NOT NULL,
+    app   TEXT NOT NULL,
+    PRIMARY KEY (space, actor)
+) STRICT, WITHOUT ROWID;
+
 -- A document is what was saved last and the changes since.
 CREATE TABLE document (
     id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),

@@ -25,7 +25,7 @@ use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::handle::Wallet;
 use crate::random::random;
-use crate::view::{Event, Trouble};
+use crate::view::Event;
 
 /// A code lives an hour at most.
 const LONGEST_LIFE: u64 = 60 * 60;
@@ -280,8 +280,7 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
                     engine.invitation(&of, |view| match how {
                         HostEnded::Linked | HostEnded::Unseen => view.device_key = device,
                         HostEnded::Nobody { why } => {
-                            view.error =
-                                Some(Trouble { code: "invitation.ended".into(), message: why.to_string() });
+                            view.error = Some(super::refusal(why));
                         }
                     });
                 })

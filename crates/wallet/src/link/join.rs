@@ -28,7 +28,7 @@ use crate::error::WalletError;
 use crate::handle::{Wallet, beside};
 use crate::lifecycle::{Made, check_passphrase, kdf_cost};
 use crate::open::{Open, this_device};
-use crate::view::{Event, Trouble};
+use crate::view::Event;
 
 /// A device that is being linked.
 pub(crate) struct Joining {
@@ -282,7 +282,7 @@ async fn run(desk: Desk, mut attempt: Attempt<()>, mut guest: Guest, unborn: Unb
                     if !view.state.is_over() {
                         view.state = InvitationState::Error;
                     }
-                    view.error = Some(Trouble { code: "invitation.ended".into(), message: why.to_string() });
+                    view.error = Some(super::refusal(why));
                 }
             })
             .await;

@@ -19,9 +19,27 @@ pub(crate) use net::{Net, NetworkSettings, spawn};
 pub use net::{NetworkOptions, server_url};
 pub(crate) use peers::Peers;
 
+use halo_protocol::invitation::Refused;
+
+use crate::view::Trouble;
+
 pub use view::{
     AddAskingDevice, AskToJoin, CodeBy, DeviceView, InvitationId, InvitationState, InvitationView,
     InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView, OtherSide,
     PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
     SpaceSyncView, SyncView, TurnServer, TurnView,
 };
+
+/// Why nobody was let in, by a code for each next step.
+fn refusal(why: Refused) -> Trouble {
+    let code = match why {
+        Refused::Taken => "invitation.taken",
+        Refused::Burnt => "invitation.burnt",
+        Refused::Cancelled => "invitation.cancelled",
+        Refused::Expired => "invitation.expired",
+        Refused::Used => "invitation.used",
+        Refused::Misunderstood => "invitation.misunderstood",
+        Refused::Failed => "invitation.failed",
+    };
+    Trouble { code: code.to_owned(), message: why.to_string() }
+}

@@ -15,7 +15,7 @@
 //! | `ask_to_join(AskToJoin) -> JoinView` | the same, with the code shown here | `Join` |
 //! | `cancel_join()` | gives up; nothing is left behind | `Join` |
 //! | `rename_device(device_key, label)` | names any of the user's devices | `Devices` |
-//! | `removal_of(device_key) -> Removal` | what removing it would mean; changes nothing | |
+//! | `removal_of(device_key) -> Removal` | what removing it would mean, or has meant; changes nothing | |
 //! | `revoke_device(RevokeDevice) -> Removal` | puts it out of every space, with new epochs; closes its connections | `Devices` |
 //! | `undo_device(device_key)` | the same for one on probation | `Devices` |
 //! | `fresh_alias(&GrantId)` | the app gets an alias that removed devices never knew | `Revoked` |

@@ -3,7 +3,7 @@
 use halo_echo::{Document, NewItem, Pen};
 use halo_wallet::{
     AnsweredBy, Approval, By, DocumentId, Gauge, GrantId, PutItem, Query, Scope, SpaceId, SpaceView, Wallet,
-    WalletError,
+    WalletError, WriterView,
 };
 
 use crate::world::{OTHER_PAGE, PAGE, World, page, request, signed_in, yes};
@@ -302,4 +302,31 @@ async fn the_user_may_share_spaces_while_letting_an_app_in() {
     assert!(shown.spaces.is_empty());
     let refused = wallet.approve(&stranger.id, sharing(&[&diary]), by).await;
     assert!(matches!(refused, Err(WalletError::BadInput { .. })));
+}
+
+#[tokio::test]
+async fn the_history_of_an_item_says_who_wrote_it() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let grant = app(&wallet, PAGE, &WRITE).await;
+    let space = wallet.create_space(&grant, None).await.unwrap();
+    // By an actor of the app's own; then the owner; then the app again, through the wallet.
+    put(&wallet, &grant, &space, 1, task("A", "Milk")).await;
+    let edit = |title: &str| PutItem {
+        id: Some("A".into()),
+        data: fields(&serde_json::json!({ "title": title })),
+        ..PutItem::default()
+    };
+    wallet.put_item(&By::Owner, space.id, edit("Oat milk")).await.unwrap();
+    wallet.put_item(&By::App(grant.clone()), space.id, edit("Rice milk")).await.unwrap();
+    wallet.close().await;
+
+    let wallet = world.open().await;
+    let device = wallet.snapshot().identity.as_ref().map(|identity| identity.device_label.clone());
+    let versions = wallet.item_versions(&By::Owner, space.id, "A".into()).await.unwrap();
+    let by: Vec<_> = versions.iter().map(|version| version.by.clone()).collect();
+    let writer = |app: Option<&str>| Some(WriterView { device: device.clone(), app: app.map(str::to_owned) });
+    assert_eq!(by, [writer(Some(PAGE)), writer(None), writer(Some(PAGE))]);
+    let told = wallet.item_versions(&By::App(grant), space.id, "A".into()).await.unwrap();
+    assert!(told.iter().all(|version| version.by.is_none()), "apps are not told of each other");
 }
