@@ -44,6 +44,15 @@ pub(crate) enum Command {
     /// Your identity
     #[command(subcommand)]
     Identity(Identity),
+    /// Your devices
+    #[command(subcommand)]
+    Devices(Devices),
+    /// Invitations that can still be used
+    #[command(subcommand)]
+    Invitations(Invitations),
+    /// How your devices stand to each other
+    #[command(subcommand)]
+    Sync(Sync),
     /// Spaces: what apps keep with you
     #[command(subcommand)]
     Spaces(Spaces),
@@ -85,6 +94,9 @@ pub(crate) struct Recover {
     /// Your name: the words do not hold it
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// A server where your other devices can be met; repeat for several
+    #[arg(long = "kube", value_name = "URL")]
+    pub(crate) kubes: Vec<String>,
     #[command(flatten)]
     pub(crate) protection: Protection,
 }
@@ -125,6 +137,20 @@ pub(crate) struct Daemon {
     /// Listen on this port [default: the first free one of 47110-47114; 0 for any]
     #[arg(long, value_name = "N")]
     pub(crate) listen_port: Option<u16>,
+    /// A server where your devices meet, beside those of the settings; repeat for several
+    #[arg(long = "kube", value_name = "URL")]
+    pub(crate) kubes: Vec<String>,
+    /// Whether devices are looked for in the local network [default: as the settings say]
+    #[arg(long, value_enum)]
+    pub(crate) lan: Option<Lan>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lan {
+    /// They are
+    On,
+    /// They are not
+    Off,
 }
 
 #[derive(clap::Args)]
@@ -198,10 +224,109 @@ pub(crate) struct Approve {
 pub(crate) enum Apps {
     /// All of them, last used first
     List,
+    /// Give an app a fresh account that removed devices never knew
+    FreshAlias {
+        /// The grant, or the beginning of its name
+        id: String,
+    },
     /// Sign an app out and forget its grant
     Revoke {
         /// The grant, or the beginning of its name
         id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Devices {
+    /// All of them
+    List,
+    /// Let a new device in: shows a code, and reads the six digits from standard input
+    Invite(InviteDevice),
+    /// Make this profile a device of the identity whose code this is
+    Join(JoinDevice),
+    /// Give a device another name
+    Rename {
+        /// The device's key, or the beginning of it
+        device_key: String,
+        /// What it is called from now on
+        #[arg(long = "name", value_name = "LABEL")]
+        label: String,
+    },
+    /// Put a device out of everything
+    Revoke(RevokeDevice),
+    /// Put a device out that is new
+    Undo {
+        /// The device's key, or the beginning of it
+        device_key: String,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct InviteDevice {
+    /// How long the code can be used [default: some minutes]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) expires: Option<u64>,
+    /// Draw the code as a picture
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Let in a device that shows this code of its own, instead of showing one here
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["expires", "qr"])]
+    pub(crate) asking: Option<String>,
+    /// With --asking: read the passphrase from standard input (one line; before the digits)
+    #[arg(long, requires = "asking")]
+    pub(crate) passphrase_stdin: bool,
+    /// With --asking: do not warn
+    #[arg(long, requires = "asking")]
+    pub(crate) yes: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct JoinDevice {
+    /// The link that the trusted device shows; without it, this one shows a code
+    pub(crate) url: Option<String>,
+    /// What this device is called
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) name: String,
+    /// Without a link: draw the code as a picture
+    #[arg(long, conflicts_with = "url")]
+    pub(crate) qr: bool,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct RevokeDevice {
+    /// The device's key, or the beginning of it
+    pub(crate) device_key: String,
+    /// Read the 24 words from standard input (one line; before the passphrase): they have the last word
+    #[arg(long)]
+    pub(crate) phrase_stdin: bool,
+    /// Read the passphrase from standard input, where one is set (one line)
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Invitations {
+    /// All of them
+    List,
+    /// Withdraw one
+    Cancel {
+        /// The invitation, or the beginning of its name
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Sync {
+    /// Who is connected, and who lacks what
+    Status {
+        /// Again whenever it changes, until interrupted
+        #[arg(long)]
+        watch: bool,
     },
 }
 

@@ -77,6 +77,14 @@ impl Failure {
                 "Do not type your passphrase here. Put a copy of the profile's folder back."
             }
             "keystore.newer_format" | "store.newer_version" => "Install the newer version again.",
+            "invitation.burnt" => {
+                "If you mistyped, make a new code. If not, somebody else read it: make the new one where nobody can see it."
+            }
+            "invitation.expired" | "invitation.cancelled" | "invitation.timeout" | "invitation.error" => {
+                "`halo devices invite` makes a new code."
+            }
+            "device.probation" => "Do it on another device of yours: this one is new itself.",
+            "device.phrase_needed" => "That device was there first. `--phrase-stdin` takes your 24 words.",
             "store.disk_full" => "Free some space, and try again.",
             _ => return None,
         })
@@ -96,9 +104,16 @@ impl Failure {
             | "control.refused"
             | "keystore.wrong_passphrase"
             | "keystore.keychain_denied"
+            | "invitation.burnt"
+            | "device.probation"
+            | "device.phrase_needed"
             | "cli.declined" => 4,
             "wallet.not_found" | "wallet.no_identity" | "cli.not_found" => 5,
-            "control.not_running" | "control.broken" | "broker.no_port" => 6,
+            "control.not_running"
+            | "control.broken"
+            | "broker.no_port"
+            | "invitation.timeout"
+            | "invitation.unreachable" => 6,
             _ => 1,
         }
     }

@@ -82,6 +82,7 @@ pub(super) async fn call(desk: &Desk, method: &str, text: &[u8], reply: &mut Rep
             let work = wallet.doctor(params::<Doctor>(text)?.rebuild, gauge);
             Ok(json!(telling(reply, steps, work).await?))
         }
+        method if super::devices::is_ours(method) => super::devices::call(wallet, method, text, reply).await,
         "settings.get" => Ok(json!(wallet.snapshot().settings)),
         "settings.set" => set_settings(wallet, text).await,
         "shutdown" => {
@@ -149,7 +150,7 @@ pub(super) fn done(result: Result<(), WalletError>) -> Answer {
     Ok(Value::Null)
 }
 
-fn unlocked(wallet: &Wallet) -> Result<std::sync::Arc<halo_wallet::Snapshot>, ControlError> {
+pub(super) fn unlocked(wallet: &Wallet) -> Result<std::sync::Arc<halo_wallet::Snapshot>, ControlError> {
     let snapshot = wallet.snapshot();
     match snapshot.state {
         State::Unlocked => Ok(snapshot),
@@ -158,7 +159,7 @@ fn unlocked(wallet: &Wallet) -> Result<std::sync::Arc<halo_wallet::Snapshot>, Co
     }
 }
 
-fn passphrase(secret: Secret) -> Passphrase {
+pub(super) fn passphrase(secret: Secret) -> Passphrase {
     Passphrase::new(secret.into_text())
 }
 
@@ -169,6 +170,8 @@ fn presence(text: &[u8]) -> Result<Option<Passphrase>, ControlError> {
 fn status(wallet: &Wallet) -> Value {
     let snapshot = wallet.snapshot();
     let identity = snapshot.identity.as_ref();
+    let peers = snapshot.devices.iter().filter(|device| device.online && !device.current);
+    let peers: Vec<_> = peers.map(|device| &device.device_key).collect();
     json!({
         "state": snapshot.state,
         "did": identity.map(|identity| &identity.did),
@@ -177,8 +180,8 @@ fn status(wallet: &Wallet) -> Value {
         "device_key": identity.map(|identity| &identity.device_key),
         "phrase": identity.map(|identity| identity.phrase),
         "broker_url": snapshot.broker_url,
-        "kubes": [],
-        "peers": [],
+        "kubes": snapshot.network.servers,
+        "peers": peers,
         "passphrase": snapshot.passphrase,
         "keychain": snapshot.keychain,
         "root_place": snapshot.root_place,
@@ -215,7 +218,7 @@ struct Answers {
 
 #[derive(Deserialize, Clone, Copy, Default)]
 #[serde(rename_all = "snake_case")]
-enum Keychain {
+pub(super) enum Keychain {
     #[default]
     Auto,
     Os,

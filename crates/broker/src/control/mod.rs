@@ -12,6 +12,8 @@
 mod client;
 mod collection;
 #[cfg(unix)]
+mod devices;
+#[cfg(unix)]
 mod methods;
 #[cfg(unix)]
 mod requests;

@@ -16,6 +16,11 @@ pub(super) async fn run(profile: &Path, command: Apps, out: &Out) -> Result<(), 
             let apps = ask(&mut client, "apps.list").await?;
             out.answer(&apps, |page| list(page, &apps));
         }
+        Apps::FreshAlias { id } => {
+            let id = full_id(&mut client, "apps.list", &id).await?;
+            client.call("apps.alias.fresh", json!({"id": id})).await?;
+            out.answer(&json!({"moved": id}), |_| "The app knows you by a fresh account now.".to_owned());
+        }
         Apps::Revoke { id } => {
             let id = full_id(&mut client, "apps.list", &id).await?;
             client.call("apps.revoke", json!({"id": id})).await?;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use halo_broker::{Broker, BrokerConfig};
-use halo_wallet::{Wallet, WalletConfig};
+use halo_wallet::{NetworkOptions, Wallet, WalletConfig};
 use serde_json::json;
 
-use crate::args::Daemon;
+use crate::args::{Daemon, Lan};
 use crate::error::Failure;
 use crate::show;
 
@@ -19,14 +19,17 @@ pub(super) fn run(profile: PathBuf, options: &Daemon) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("the daemon cannot start", &error))?
-        .block_on(serve(profile, options.listen_port))
+        .block_on(serve(profile, options))
 }
 
-async fn serve(profile: PathBuf, listen_port: Option<u16>) -> Result<(), Failure> {
+async fn serve(profile: PathBuf, options: &Daemon) -> Result<(), Failure> {
+    let listen_port = options.listen_port;
+    let network = network(options)?;
     // Asked for before anything is open: a signal during start also ends it cleanly.
     let end = Signals::new().map_err(|error| Failure::io("signals cannot be received", &error))?;
     let runtime_dir = halo_wallet::runtime_dir(&profile)?;
     let wallet = Wallet::open(WalletConfig::new(profile, "halo daemon")).await?;
+    wallet.set_network_options(network).await?;
     let broker = match Broker::start(wallet.clone(), BrokerConfig { listen_port, runtime_dir }).await {
         Ok(broker) => broker,
         Err(error) => {
@@ -42,6 +45,12 @@ async fn serve(profile: PathBuf, listen_port: Option<u16>) -> Result<(), Failure
     broker.shutdown().await;
     wallet.close().await;
     Ok(())
+}
+
+/// What was said of the network.
+fn network(options: &Daemon) -> Result<NetworkOptions, Failure> {
+    let servers = options.kubes.iter().map(|url| halo_wallet::server_url(url)).collect::<Result<_, _>>()?;
+    Ok(NetworkOptions { servers, lan: options.lan.map(|lan| lan == Lan::On), ..NetworkOptions::default() })
 }
 
 /// `HALO_LOG=debug` shows more; the default is silence unless something is wrong.

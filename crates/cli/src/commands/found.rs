@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use halo_wallet::{
-    CreateIdentity, Created, KeychainChoice, Passphrase, RecoverIdentity, Wallet, WalletConfig, WalletError,
+    CreateIdentity, Created, KeychainChoice, NetworkChange, Passphrase, RecoverIdentity, Wallet,
+    WalletConfig, WalletError,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -48,12 +49,23 @@ pub(super) async fn recover(profile: &Path, recover: Recover, out: &Out) -> Resu
         let params = json!({
             "phrase": into_value(phrase), "name": name, "passphrase": passphrase, "keychain": keychain.as_str(),
         });
-        client.call("recover", params).await?
+        let recovered = client.call("recover", params).await?;
+        if !recover.kubes.is_empty() {
+            client.call("network.set", json!({"servers": recover.kubes})).await?;
+        }
+        recovered
     } else {
         let passphrase = passphrase.map(owned);
-        let recover = RecoverIdentity { phrase, name, passphrase, keychain: choice(keychain) };
+        let wanted = RecoverIdentity { phrase, name, passphrase, keychain: choice(keychain) };
         let wallet = open(profile).await?;
-        finish(wallet.recover_identity(recover).await, wallet).await?
+        let mut recovered = wallet.recover_identity(wanted).await;
+        if recovered.is_ok() && !recover.kubes.is_empty() {
+            let change = NetworkChange { servers: Some(recover.kubes), ..NetworkChange::default() };
+            if let Err(error) = wallet.set_network(change).await {
+                recovered = Err(error);
+            }
+        }
+        finish(recovered, wallet).await?
     };
     out.answer(&answer, |page| {
         let identity = page.facts(&facts(page, &answer));
@@ -63,6 +75,12 @@ pub(super) async fn recover(profile: &Path, recover: Recover, out: &Out) -> Resu
         )
     });
     Ok(())
+}
+
+/// How a new profile is protected, as parameters.
+pub(super) fn protection(protection: &Protection) -> Result<Value, Failure> {
+    let passphrase = passphrase(protection, Source::of(protection.passphrase_stdin))?;
+    Ok(json!({"passphrase": passphrase.map(into_value), "keychain": protection.keychain.as_str()}))
 }
 
 /// The passphrase for a new profile, if there is to be one.

@@ -14,6 +14,8 @@ use crate::error::Failure;
 use crate::secret::{Source, into_value};
 use crate::show::{Out, Page, text};
 
+use super::lock::presence;
+
 /// How many words there are.
 const WORDS: usize = 24;
 
@@ -69,15 +71,6 @@ fn changes(set: SetIdentity) -> Result<Value, Failure> {
         changes.insert("avatar".to_owned(), Value::Null);
     }
     Ok(changes.into())
-}
-
-/// The passphrase, where there is one: the words are shown and removed only for somebody who is there.
-async fn presence(client: &mut Client, source: Source) -> Result<Value, Failure> {
-    let status = ask(client, "status").await?;
-    if !super::lock::protected(&status) {
-        return Ok(json!({}));
-    }
-    Ok(json!({"passphrase": into_value(source.read("Passphrase")?)}))
 }
 
 async fn confirm(client: &mut Client, source: Source, out: &Out) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use halo_broker::control::Client;
 use serde_json::{Value, json};
 
 use crate::args::{Passphrase, Unlock};
@@ -69,4 +70,13 @@ pub(super) async fn passphrase(profile: &Path, command: &Passphrase, out: &Out) 
 /// Whether a passphrase is needed to unlock.
 pub(super) fn protected(status: &Value) -> bool {
     status.get("passphrase") == Some(&Value::Bool(true))
+}
+
+/// The passphrase, where there is one, as parameters: some things are done only for somebody who is there.
+pub(super) async fn presence(client: &mut Client, source: Source) -> Result<Value, Failure> {
+    let status = ask(client, "status").await?;
+    if !protected(&status) {
+        return Ok(json!({}));
+    }
+    Ok(json!({"passphrase": into_value(source.read("Passphrase")?)}))
 }

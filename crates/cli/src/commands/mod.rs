@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod daemon;
+mod devices;
 mod doctor;
 mod found;
 mod identity;
@@ -12,6 +13,7 @@ mod requests;
 mod settings;
 mod spaces;
 mod status;
+mod sync;
 
 use std::future::Future;
 
@@ -40,6 +42,9 @@ pub(crate) fn carry_out(args: Args, out: &Out) -> Result<(), Failure> {
         Command::Requests(requests) => wait(requests::run(&profile, requests, out)),
         Command::Apps(apps) => wait(apps::run(&profile, apps, out)),
         Command::Identity(identity) => wait(identity::run(&profile, identity, out)),
+        Command::Devices(devices) => wait(devices::run(&profile, devices, out)),
+        Command::Invitations(invitations) => wait(devices::invitations(&profile, invitations, out)),
+        Command::Sync(sync) => wait(sync::run(&profile, sync, out)),
         Command::Spaces(spaces) => wait(spaces::run(&profile, spaces, out)),
         Command::Items(items) => wait(items::run(&profile, items, out)),
         Command::Doctor { rebuild } => wait(doctor::run(&profile, rebuild, out)),
