@@ -3,32 +3,40 @@
 //! Which window may call which stands in `permissions/` and `capabilities/`; a command that is in neither is
 //! refused to every window.
 
+mod devices;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use halo_wallet::{
-    ActivityView, AnsweredBy, Approval, By, CreateIdentity, Created, GrantId, ItemVersion, ItemView,
-    KeychainChoice, KeychainView, ProfileChange, PutItem, Query, RecoverIdentity, RequestId, Settings,
-    Snapshot, SpaceDetails, SpaceId, WalletError,
+    ActivityView, AnsweredBy, Approval, By, CreateIdentity, Created, DoctorReport, Gauge, GrantId,
+    ItemVersion, ItemView, KeychainChoice, KeychainView, ProfileChange, PutItem, Query, RecoverIdentity,
+    RequestId, Settings, Snapshot, SpaceDetails, SpaceId, Step, WalletError,
 };
 use serde::{Deserialize, Serialize};
+use tauri::ipc::Channel;
 use tauri::{AppHandle, State};
 
+use crate::deep_link::{Destination, Waiting};
 use crate::error::CommandError;
 use crate::secret::Secret;
 use crate::session::Session;
+
+/// How often a window hears how far something long has come.
+const TELLING: Duration = Duration::from_millis(100);
 
 type Answer<T> = Result<T, CommandError>;
 
 /// Registers the commands, and keeps their names for the test that compares them with the permissions.
 macro_rules! commands {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),+; $($module:ident::$other:ident),+ $(,)?) => {
         /// What Tauri calls for each message of a window.
         pub(crate) fn handler() -> impl Fn(tauri::ipc::Invoke) -> bool + Send + Sync + 'static {
-            tauri::generate_handler![$($name),+]
+            tauri::generate_handler![$($name),+, $($module::$other),+]
         }
 
         #[cfg(test)]
-        const NAMES: &[&str] = &[$(stringify!($name)),+];
+        const NAMES: &[&str] = &[$(stringify!($name)),+, $(stringify!($other)),+];
     };
 }
 
@@ -62,8 +70,26 @@ commands![
     put_item,
     set_item_deleted,
     item_versions,
+    doctor,
+    take_destination,
     quit,
-    about,
+    about;
+    devices::invite_device,
+    devices::add_asking_device,
+    devices::enter_digits,
+    devices::cancel_invitation,
+    devices::join_device,
+    devices::ask_to_join,
+    devices::cancel_join,
+    devices::rename_device,
+    devices::removal_of,
+    devices::revoke_device,
+    devices::undo_device,
+    devices::fresh_alias,
+    devices::sync_status,
+    devices::set_network,
+    devices::draw_code,
+    devices::read_code,
 ];
 
 #[tauri::command]
@@ -301,6 +327,26 @@ fn space(id: &str) -> Result<SpaceId, CommandError> {
 }
 
 #[tauri::command]
+async fn doctor(session: State<'_, Session>, rebuild: bool, steps: Channel<Step>) -> Answer<DoctorReport> {
+    let (gauge, mut seen) = Gauge::seen();
+    // Ends with the gauge, and that with the work.
+    tauri::async_runtime::spawn(async move {
+        while seen.changed().await.is_ok() {
+            let step = *seen.borrow_and_update();
+            // A window that is gone looks at nothing.
+            let _ = steps.send(step);
+            tokio::time::sleep(TELLING).await;
+        }
+    });
+    Ok(session.wallet().await?.doctor(rebuild, gauge).await?)
+}
+
+#[tauri::command]
+fn take_destination(waiting: State<'_, Waiting>) -> Option<Destination> {
+    waiting.take()
+}
+
+#[tauri::command]
 fn quit(app: AppHandle) {
     app.exit(0);
 }
@@ -310,12 +356,15 @@ fn quit(app: AppHandle) {
 struct About {
     name: String,
     version: String,
+    /// What this machine calls itself.
+    device_label: String,
 }
 
 #[tauri::command]
 fn about(app: AppHandle) -> About {
     let package = app.package_info();
-    About { name: package.name.clone(), version: package.version.to_string() }
+    let device_label = halo_wallet::device_label();
+    About { name: package.name.clone(), version: package.version.to_string(), device_label }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ fn main() -> tauri::Result<()> {
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_opener::init())
         .manage(session)
+        .manage(deep_link::Waiting::default())
         .invoke_handler(commands::handler())
         .setup(|app| {
             // The wallet opens while the window is being made; commands wait for it.

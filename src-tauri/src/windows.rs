@@ -7,7 +7,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use halo_wallet::Theme;
-use tauri::webview::{NewWindowResponse, PageLoadEvent};
+use tauri::webview::{NewWindowResponse, PageLoadEvent, PermissionKind, PermissionResponse};
 use tauri::window::Color;
 use tauri::{
     AppHandle, LogicalPosition, LogicalSize, Manager, Url, UserAttentionType, WebviewUrl, WebviewWindow,
@@ -39,6 +39,11 @@ pub(crate) fn open_main(app: &AppHandle) -> tauri::Result<()> {
         .inner_size(1000.0, 720.0)
         .min_inner_size(720.0, 560.0)
         .center()
+        // To scan the code of another device, which the user asked for by a button. The prompt may use nothing.
+        .on_permission_request(|_, kind| match kind {
+            PermissionKind::Camera => PermissionResponse::Allow,
+            _ => PermissionResponse::Deny,
+        })
         .on_page_load(|window, page| {
             if page.event() == PageLoadEvent::Finished {
                 appear(&window);
@@ -189,6 +194,7 @@ fn fenced<'a>(
         .on_navigation(is_ours)
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .on_download(|_, _| false)
+        .on_permission_request(|_, _| PermissionResponse::Deny)
 }
 
 /// Whether an address is inside the program: the rest of the world is for browsers.

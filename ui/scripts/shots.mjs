@@ -1,4 +1,4 @@
-// Takes every screen as a picture: `npm run shots -- DIRECTORY`. Light and dark, at two sizes.
+// Takes every screen as a picture: `npm run shots -- DIRECTORY [NAME…]`. Light and dark, at two sizes.
 
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -9,6 +9,7 @@ import { build, preview } from 'vite';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const into = resolve(process.cwd(), process.argv[2] ?? 'shots');
+const only = process.argv.slice(3);
 mkdirSync(into, { recursive: true });
 
 const main = [
@@ -30,9 +31,35 @@ const main = [
   ['space', 'apps', ['nav-spaces', 'space']],
   ['space-item', 'apps', ['nav-spaces', 'space', 'item', 'item-history']],
   ['space-leave', 'apps', ['nav-spaces', 'space', 'space-leave']],
+  ['devices-one', 'devices-one', ['nav-devices']],
+  ['devices', 'devices', ['nav-devices']],
+  ['devices-new', 'devices-new', ['nav-devices']],
+  ['devices-removed', 'devices-removed', ['nav-devices', 'devices-removed']],
+  ['device-aliases', 'devices-removed', ['nav-devices', 'devices-removed', 'device-aliases']],
+  ['device-remove', 'devices', ['nav-devices', 'device-remove']],
+  ['device-remove-last', 'devices-one', ['nav-devices', 'device-remove']],
+  ['sync', 'devices', ['nav-devices', 'devices-sync']],
+  ['sync-alone', 'devices-one', ['nav-devices', 'devices-sync']],
+  ['add-device', 'invite-code', ['nav-devices', 'devices-add']],
+  ['add-device-digits', 'invite-digits', ['nav-devices', 'devices-add']],
+  ['add-device-done', 'invite-done', ['nav-devices', 'devices-add']],
+  ['add-device-burnt', 'invite-burnt', ['nav-devices', 'devices-add']],
+  ['join', 'empty', ['welcome-join']],
+  ['join-name', 'empty', ['welcome-join', 'join-show-code']],
+  ['join-connecting', 'join-connecting'],
+  ['join-code', 'join-code'],
+  ['join-digits', 'join-digits'],
+  ['join-progress', 'join-progress'],
+  ['join-ready', 'join-ready'],
+  ['join-expired', 'join-expired'],
   ['activity', 'activity', ['nav-activity']],
   ['activity-broken', 'activity-broken', ['nav-activity']],
   ['settings', 'settings', ['nav-settings']],
+  ['settings-network', 'devices', ['nav-settings', 'settings-network']],
+  ['settings-turn', 'devices', ['nav-settings', 'settings-network', 'network-turn-add']],
+  ['settings-storage', 'apps', ['nav-settings', 'settings-storage', 'storage-check']],
+  ['add-asking-warning', 'devices', ['nav-settings', 'settings-asking']],
+  ['add-asking-code', 'devices', ['nav-settings', 'settings-asking', 'asking-understood', 'asking-go-on']],
   ['phrase', 'identity', ['nav-settings', 'phrase-open', 'phrase-show']],
   ['phrase-quiz', 'identity', ['nav-settings', 'phrase-open', 'phrase-show', 'phrase-next']],
 ];
@@ -53,6 +80,7 @@ const browser = await chromium.launch({
 });
 let taken = 0;
 const take = async (page, html, name, state, clicks, theme, size) => {
+  if (only.length > 0 && !only.includes(name)) return;
   await page.setViewportSize(size);
   await page.goto(`${origin}${html}?state=${state}&theme=${theme}`);
   for (const testid of clicks) await page.getByTestId(testid).first().click();

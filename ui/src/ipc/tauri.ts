@@ -1,9 +1,9 @@
 // The port over Tauri's bridge. The names are those of the commands in the shell.
 
-import { invoke } from '@tauri-apps/api/core';
+import { Channel, invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 
-import type { Port } from './port';
+import type { Destination, Port } from './port';
 
 export const tauri: Port = {
   snapshot: () => invoke('snapshot'),
@@ -11,7 +11,13 @@ export const tauri: Port = {
     await listen('snapshot', (event) => hear(event.payload as Parameters<typeof hear>[0]));
   },
   onNavigate: async (hear) => {
-    await listen('navigate', (event) => hear((event.payload as { to: string }).to));
+    const go = async () => {
+      const destination = await invoke<Destination | null>('take_destination');
+      if (destination) hear(destination);
+    };
+    await listen('navigate', () => void go());
+    // The link that started the app came before there was a page.
+    await go();
   },
   probeKeychain: () => invoke('probe_keychain'),
   createIdentity: (wanted) => invoke('create_identity', { ...wanted }),
@@ -44,5 +50,28 @@ export const tauri: Port = {
   putItem: (id, item) => invoke('put_item', { id, item }),
   setItemDeleted: (id, item, deleted) => invoke('set_item_deleted', { id, item, deleted }),
   itemVersions: (id, item) => invoke('item_versions', { id, item }),
+  doctor: (rebuild, hear) => {
+    const steps = new Channel<Parameters<typeof hear>[0]>();
+    steps.onmessage = hear;
+    return invoke('doctor', { rebuild, steps });
+  },
+  inviteDevice: () => invoke('invite_device'),
+  addAskingDevice: (url, passphrase) => invoke('add_asking_device', { url, passphrase }),
+  enterDigits: (id, digits) => invoke('enter_digits', { id, digits }),
+  cancelInvitation: (id) => invoke('cancel_invitation', { id }),
+  joinDevice: (wanted) => invoke('join_device', { ...wanted }),
+  askToJoin: (wanted) => invoke('ask_to_join', { ...wanted }),
+  cancelJoin: () => invoke('cancel_join'),
+  renameDevice: (key, label) => invoke('rename_device', { key, label }),
+  removalOf: (key) => invoke('removal_of', { key }),
+  revokeDevice: (key, proof) => invoke('revoke_device', { key, ...proof }),
+  undoDevice: (key) => invoke('undo_device', { key }),
+  freshAlias: (grant) => invoke('fresh_alias', { grant }),
+  onSync: (hear) => listen('sync', () => hear()),
+  syncStatus: () => invoke('sync_status'),
+  setNetwork: (wanted) => invoke('set_network', { ...wanted }),
+  drawCode: (text) => invoke('draw_code', { text }),
+  // As bytes: a list of numbers would be four times as long.
+  readCode: (picture) => invoke('read_code', picture),
   about: () => invoke('about'),
 };

@@ -103,6 +103,56 @@ const known: Record<string, Said> = {
   },
   'wallet.busy': { happened: 'HALO is busy with something else.', todo: 'Wait a moment, and try again.' },
   'wallet.damaged': { happened: 'The data of this profile does not make sense.', todo: 'Put back a copy of the profile folder.' },
+  'invitation.burnt': {
+    happened: 'The digits did not match, so the code was withdrawn. Nobody was let in.',
+    todo: 'If you mistyped, make a new code. If you are sure that you typed what the new device showed, somebody else may have read your code first: make the new one where nobody can see it.',
+  },
+  'invitation.expired': { happened: 'The code was not used in time.', todo: 'Make a new one, and be a little quicker.' },
+  'invitation.nobody_there': { happened: 'No device has read this code yet.', todo: 'Let the new device read it first.' },
+  'invitation.cancelled': { happened: 'The invitation was withdrawn.', todo: 'Make a new code when you are ready.' },
+  'invitation.timeout': {
+    happened: 'The other device went silent.',
+    todo: 'See that HALO is open there and that both are online, then use a new code.',
+  },
+  'invitation.error': { happened: 'The device was not let in.', todo: 'Use a new code.' },
+  'invitation.taken': {
+    happened: 'Another device is using this code at the moment.',
+    todo: 'Look at the other screen: if that is not this computer, withdraw the code there and make a new one.',
+  },
+  'invitation.used': { happened: 'This code was used already.', todo: 'Every code works once. Make a new one.' },
+  'invitation.misunderstood': {
+    happened: 'The two devices did not understand each other.',
+    todo: 'Update HALO on both, and use a new code.',
+  },
+  'invitation.failed': { happened: 'The other device could not go on.', todo: 'Look at its screen, and try again with a new code.' },
+  'invitation.malformed': {
+    happened: 'This is not a code that HALO makes.',
+    todo: 'Read it once more, or copy the whole link.',
+  },
+  'invitation.wrong_direction': {
+    happened: 'This code was made for the other direction.',
+    todo: 'If this computer is the new one, choose “Add a device” on the other. If this one has your identity, look in Settings for “A new device without a camera”.',
+  },
+  'invitation.unreachable': {
+    happened: 'The other device could not be reached.',
+    todo: 'See that both are online, in the same network or with the same server, and try again.',
+  },
+  'device.probation': {
+    happened: 'This computer is new itself, and cannot do that during its first day.',
+    todo: 'Do it on another device of yours.',
+  },
+  'device.phrase_needed': {
+    happened: 'That device was there before this one, so it could remove this one in turn.',
+    todo: 'Type your 24 words: they always have the last word.',
+  },
+  'ui.no_camera': { happened: 'This computer has no camera that HALO can use.', todo: 'Use a picture or the link instead.' },
+  'ui.camera_refused': {
+    happened: 'HALO may not use the camera.',
+    todo: 'Allow it in the settings of your desktop, or use a picture or the link instead.',
+  },
+  'ui.camera_failed': { happened: 'The camera does not work.', todo: 'Another program may be using it. Use a picture or the link instead.' },
+  'ui.no_code': { happened: 'There is no code in this picture.', todo: 'Take one that shows the whole code, sharp and straight.' },
+  'ui.picture_too_large': { happened: 'This picture is too large.', todo: 'Cut out the part with the code, and try again.' },
   'wallet.closed': { happened: 'HALO is closing.', todo: 'Start it again.' },
 };
 

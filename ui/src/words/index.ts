@@ -1,6 +1,6 @@
 // Sentences that need a little thought. Those that stand in one place only stand there.
 
-import type { ActivityView, AskerView, ProfileField, Scope, Warning } from '../ipc/port';
+import type { ActivityView, AskerView, ItemVersion, ProfileField, Scope, Warning } from '../ipc/port';
 
 /** What a scope lets an app do, as the end of "It wants to …". */
 export const scopeWords: Record<Scope, string> = {
@@ -61,6 +61,9 @@ const events: Record<string, string> = {
   phrase_forgotten: '24 words removed from this device',
   profile_changed: 'Profile changed',
   settings_changed: 'Settings changed',
+  device_added: 'Device added',
+  device_removed: 'Device removed',
+  device_renamed: 'Device renamed',
   suspicious: 'Something odd',
   unreadable: 'Unreadable entry',
 };
@@ -144,4 +147,11 @@ export function itemTitle(data: unknown): string {
 /** A type without address and version: `example.org/type/Task:0.1.0` is a Task. */
 export function typeName(type: string | null): string {
   return (type ?? 'Item').split(':')[0]?.split('/').pop() ?? 'Item';
+}
+
+/** Who wrote a version, as the end of a line. */
+export function writer(by: ItemVersion['by']): string {
+  if (by === null) return '';
+  const device = by.device === null ? '' : ` on ${by.device}`;
+  return by.app === null ? (by.device === null ? '' : `, by you${device}`) : `, by ${spaceApp(by.app)}${device}`;
 }

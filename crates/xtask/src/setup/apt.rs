@@ -41,6 +41,7 @@ impl Needs {
                 "webkit2gtk-driver",
                 "xdotool",
                 "xvfb",
+                "zbar-tools",
             ],
         }
     }

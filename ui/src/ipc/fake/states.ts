@@ -1,8 +1,28 @@
 // Every state a screen can show.
 
-import type { AppView, AskerView, RequestView, Snapshot } from '../port';
+import type { AppView, AskerView, DeviceView, InvitationView, JoinView, RequestView, Snapshot } from '../port';
 
 const hour = 3_600_000;
+
+export const LAPTOP = '2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
+export const DESK = '77aa6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
+export const PHONE = '99bb6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
+
+const device = (device_key: string, label: string, more: Partial<DeviceView>): DeviceView => ({
+  device_key,
+  label,
+  platform: 'linux',
+  current: false,
+  online: false,
+  added: Date.now() - 400 * hour,
+  last_seen: Date.now() - 2 * hour,
+  probation_until: null,
+  revoked: null,
+  ...more,
+});
+const laptop = device(LAPTOP, 'ada-laptop', { current: true, online: true, last_seen: Date.now() });
+const desk = device(DESK, 'Desk at work', { platform: 'windows', online: true });
+const phone = device(PHONE, 'Ada’s old laptop', { platform: 'macos' });
 
 const empty: Snapshot = {
   state: 'empty',
@@ -32,11 +52,44 @@ const open: Snapshot = {
     did_key: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK',
     name: 'Ada Lovelace',
     avatar: null,
-    device_key: '2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee',
+    device_key: LAPTOP,
     device_label: 'ada-laptop',
     phrase: 'confirmed',
   },
+  devices: [laptop],
 };
+const several: Snapshot = {
+  ...open,
+  devices: [laptop, desk, phone],
+  network: { servers: ['wss://kube.lovelace.example', 'wss://kube.garden.example'], lan: true, turn: [{ url: 'turn:turn.lovelace.example:3478', username: 'ada' }] },
+};
+
+const invitation: InvitationView = {
+  invitation_id: 'invitation-1',
+  code_by: 'trusted',
+  state: 'INIT',
+  url: 'halo://join/AQEBgG2V5zM4R1qkzUu7m0mXnJZr3b8yQ0v2iO5o1mG6c0pYkWl3c3M6Ly9rdWJlLmxvdmVsYWNlLmV4YW1wbGU',
+  created: Date.now(),
+  expires: Date.now() + 272_000,
+  guest: null,
+  device_key: null,
+  error: null,
+};
+const inviting = (more: Partial<InvitationView>): Snapshot => ({ ...several, invitations: [{ ...invitation, ...more }] });
+
+const join: JoinView = {
+  code_by: 'trusted',
+  state: 'CONNECTING',
+  url: null,
+  digits: null,
+  host: { label: 'ada-laptop', platform: 'linux' },
+  name: null,
+  expires: Date.now() + 200_000,
+  progress: { done: 0, total: 0 },
+  in_step: false,
+  error: null,
+};
+const joining = (more: Partial<JoinView>): Snapshot => ({ ...empty, join: { ...join, ...more } });
 
 const app = (origin: string, name: string, more: Partial<AppView>): AppView => ({
   id: origin,
@@ -101,6 +154,27 @@ export const states = {
       app('sketchbook', 'Sketchbook', { kind: 'native', origin: null, process: '/usr/bin/sketchbook', identity: true, scopes: ['openid', 'halo:identity'] }),
     ],
   },
+  'devices-one': open,
+  devices: several,
+  'devices-new': {
+    ...several,
+    devices: [laptop, desk, { ...phone, added: Date.now() - hour / 6, probation_until: Date.now() + 23 * hour, online: true }],
+  },
+  'devices-removed': { ...several, devices: [laptop, desk, { ...phone, revoked: Date.now() - hour }] },
+  'invite-code': inviting({}),
+  'invite-digits': inviting({ state: 'READY_FOR_AUTHENTICATION', guest: { label: 'Kitchen', platform: 'linux' } }),
+  'invite-done': inviting({ state: 'SUCCESS', url: null, guest: { label: 'Kitchen', platform: 'linux' }, device_key: PHONE }),
+  'invite-burnt': inviting({
+    state: 'ERROR',
+    url: null,
+    error: { code: 'invitation.burnt', message: 'the digits did not match, so the invitation was withdrawn' },
+  }),
+  'join-connecting': joining({}),
+  'join-code': joining({ code_by: 'new', state: 'INIT', url: invitation.url?.replace('halo://join/', 'halo-newcomer:') ?? null, host: null }),
+  'join-digits': joining({ state: 'READY_FOR_AUTHENTICATION', digits: '493021' }),
+  'join-progress': joining({ state: 'SUCCESS', name: 'Ada Lovelace', progress: { done: 61_200, total: 100_000 } }),
+  'join-ready': joining({ state: 'SUCCESS', name: 'Ada Lovelace', progress: { done: 9, total: 9 }, in_step: true }),
+  'join-expired': joining({ state: 'EXPIRED', error: { code: 'invitation.expired', message: 'the invitation expired 12 s ago' } }),
   activity: open,
   'activity-broken': { ...open, audit_broken_at: 5 },
   settings: { ...open, passphrase: true },
