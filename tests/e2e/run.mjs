@@ -21,6 +21,7 @@ const NEEDED = {
   import: 'imagemagick',
   openbox: 'openbox',
   xdotool: 'xdotool',
+  zbarimg: 'zbar-tools',
 };
 
 function fail(message) {

@@ -182,6 +182,28 @@ export class Session {
     }, options);
   }
 
+  /** What the current window shows, as a PNG. */
+  async screenshot() {
+    return Buffer.from(await this.#get('screenshot'), 'base64');
+  }
+
+  /** Chooses a file in a field for files, as its dialog would. */
+  async choose(testid, name, type, bytes) {
+    await this.execute(
+      `const [testid, name, type, base64] = arguments;
+       const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+       const transfer = new DataTransfer();
+       transfer.items.add(new File([bytes], name, { type }));
+       const field = document.querySelector('[data-testid="' + testid + '"]');
+       field.files = transfer.files;
+       field.dispatchEvent(new Event('change', { bubbles: true }));`,
+      testid,
+      name,
+      type,
+      bytes.toString('base64'),
+    );
+  }
+
   /** The attribute of an element, or null. */
   async attribute(testid, name) {
     return this.#get(`element/${await this.find(testid)}/attribute/${name}`);
