@@ -7,6 +7,7 @@ use automerge::{ObjType, ROOT, ReadDoc, ScalarValue, Value as Stored};
 
 use crate::document::Document;
 use crate::error::EchoError;
+use crate::model::refused;
 use crate::write::Pen;
 
 /// Where in the document they are.
@@ -24,14 +25,17 @@ impl Document {
         if fresh.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(pen, |tx| {
-            let place = match tx.get(ROOT, PLACE)? {
+        self.write(pen, None, |tx| {
+            let place = match tx.get(ROOT, PLACE).map_err(refused)? {
                 Some((Stored::Object(ObjType::Map), place)) => place,
-                _ => tx.put_object(ROOT, PLACE, ObjType::Map)?,
+                _ => tx.put_object(ROOT, PLACE, ObjType::Map).map_err(refused)?,
             };
-            fresh.iter().try_for_each(|(name, bytes)| {
-                tx.put(&place, name.as_str(), ScalarValue::Bytes(bytes.clone()))
-            })
+            fresh
+                .iter()
+                .try_for_each(|(name, bytes)| {
+                    tx.put(&place, name.as_str(), ScalarValue::Bytes(bytes.clone()))
+                })
+                .map_err(refused)
         })
     }
 

@@ -489,7 +489,7 @@ mod tests {
             }
         }
         // A transaction that fails at its end.
-        let before = on(&wallet, move |open| open.store.blocks_size(&space.to_string())).await.unwrap();
+        let before = on(&wallet, move |open| Ok(open.store.blocks_size(&space.to_string())?)).await.unwrap();
         let failed = on(&wallet, move |open| {
             let (name, row) = (space.to_string(), open.store.feeds(&space.to_string())?.remove(0));
             let base = FeedBase { length: row.length, head: row.head };
@@ -501,7 +501,7 @@ mod tests {
         .await;
         assert!(failed.is_err());
         assert_eq!(
-            on(&wallet, move |open| open.store.blocks_size(&space.to_string())).await.unwrap(),
+            on(&wallet, move |open| Ok(open.store.blocks_size(&space.to_string())?)).await.unwrap(),
             before
         );
         healthy(&wallet, 1).await;

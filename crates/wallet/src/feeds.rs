@@ -97,15 +97,10 @@ impl ContentKeys {
         })
     }
 
-    /// Content keys for a device that comes later: of these epochs, or of all.
-    pub(crate) fn shares(
-        &self,
-        keys: &Keys,
-        to: &SealTo,
-        of: Option<&[EpochId]>,
-    ) -> Result<Vec<EpochShare>, WalletError> {
-        let wanted = self.keys.iter().filter(|(id, _)| of.is_none_or(|of| of.contains(id)));
-        wanted.map(|(id, (_, content))| Ok(keys.share_epoch(*id, content, to)?)).collect()
+    /// Every content key, for a device that comes later.
+    pub(crate) fn shares(&self, keys: &Keys, to: &SealTo) -> Result<Vec<EpochShare>, WalletError> {
+        let each = self.keys.iter().map(|(id, (_, content))| Ok(keys.share_epoch(*id, content, to)?));
+        each.collect()
     }
 
     /// The number of the epoch that comes next, and which ones it replaces.

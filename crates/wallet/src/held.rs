@@ -13,8 +13,8 @@ use halo_protocol::{DeviceKey, SpaceKey};
 use halo_store::{SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
-use crate::compaction::Compaction;
 use crate::collection::By;
+use crate::compaction::Compaction;
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::{SpaceFeeds, Written, damaged};

@@ -69,7 +69,7 @@ impl Open {
         let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
         for id in ids {
             let keys = self.keys.clone();
-            let content = self.feeds(id)?.contents.shares(&keys, to, None)?;
+            let content = self.feeds(id)?.contents.shares(&keys, to)?;
             shares.extend(content.into_iter().map(|share| Share::Content(id, share)));
         }
         Ok(shares)

@@ -24,6 +24,7 @@ const TICK: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a call failed, in words the client shows.
+#[derive(Debug)]
 pub(super) struct Failure {
     name: &'static str,
     message: String,

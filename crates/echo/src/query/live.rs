@@ -1,6 +1,7 @@
 //! Queries whose answer need not be worked out anew when something changes.
 //!
-//! Whether a selection, or a union of some, finds an item depends on that item alone. So after a change it is enough to
+//! Whether a selection, or a union of some, finds an item depends on that item alone (and, where items have parents, on those: then it
+//! is asked anew). So after a change it is enough to
 //! look at the items that changed. (A selection out of another, and a difference, would do as well but for ids that two
 //! documents claim: there the one document's item may be in for the other's.)
 
@@ -10,6 +11,7 @@ use super::{Deleted, Query};
 use crate::ids::DocumentId;
 use crate::index::{Index, Near};
 use crate::item::Item;
+use crate::terms::{Place, TermValue};
 
 impl Deleted {
     /// Whether an item is seen at all.
@@ -22,28 +24,32 @@ impl Deleted {
     }
 }
 
+/// Items, and the document where each is found, if it is.
+pub type Judged = Vec<(String, Option<DocumentId>)>;
+
 impl Query {
     /// Where each of these items is found now, if it is: what an answer needs to be kept up after they changed. `None` if
     /// the query has to be asked anew, because it judges items by others or two documents claim one of these.
     ///
     /// # Errors
     /// As the index says.
-    pub fn again<I: Index>(
-        &self,
-        index: &I,
-        ids: BTreeSet<String>,
-    ) -> Result<Option<Vec<(String, Option<DocumentId>)>>, I::Error> {
+    pub fn again<I: Index>(&self, index: &I, ids: BTreeSet<String>) -> Result<Option<Judged>, I::Error> {
         if !self.is_local() {
             return Ok(None);
         }
         let mut judged = Vec::with_capacity(ids.len());
         for id in ids {
-            let (mut claims, mut place) = (0, None);
+            let (mut claims, mut place, mut family) = (0, None, false);
             index.visit(&Near::Ids(vec![id.clone()]), &mut |item| {
                 claims += 1;
                 place = self.takes(item).unwrap_or_default().then_some(item.document);
+                family |= item.parent.is_some();
             })?;
-            if claims > 1 {
+            // What is below a deleted item is hidden with it.
+            index.visit(&Near::Is(Place::Neighbour, TermValue::text(&id)), &mut |item| {
+                family |= item.parent.as_deref() == Some(id.as_str());
+            })?;
+            if claims > 1 || family {
                 return Ok(None);
             }
             judged.push((id, place));

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::error::EchoError;
 
 pub use eval::{evaluate, find};
+pub use live::Judged;
 
 /// Longer queries are refused before they are read.
 pub const LONGEST: usize = 64 * 1024;

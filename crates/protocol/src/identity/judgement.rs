@@ -196,7 +196,8 @@ impl Judgement {
             for (id, why) in &self.rejected {
                 let Some(said) = graph.get(id).map(Credential::said) else { continue };
                 let Assertion::AuthorizedDevice { device_key, .. } = &said.assertion else { continue };
-                let by_one = || DeviceKey::from_bytes(&said.issuer).is_ok_and(|issuer| gone.contains(&issuer));
+                let by_one =
+                    || DeviceKey::from_bytes(&said.issuer).is_ok_and(|issuer| gone.contains(&issuer));
                 if *why != Why::Foreign && by_one() {
                     gone.insert(*device_key);
                 }

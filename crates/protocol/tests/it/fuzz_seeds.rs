@@ -10,9 +10,9 @@ use halo_protocol::epoch::EpochShare;
 use halo_protocol::invitation::{InvitationCode, NewcomerCode};
 use halo_protocol::presentation::{Expect, verify_proof};
 use halo_protocol::signal::{ClientMessage, ServerMessage, Topic};
+use halo_protocol::snapshot::SignedSnapshot;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use halo_protocol::snapshot::SignedSnapshot;
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);

@@ -230,7 +230,12 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Refused`] unless a snapshot of the space was taken in this or an earlier transaction;
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
-    pub fn drop_covered_blocks(&mut self, space: &str, feed: &[u8; 32], base: &FeedBase) -> Result<(), StoreError> {
+    pub fn drop_covered_blocks(
+        &mut self,
+        space: &str,
+        feed: &[u8; 32],
+        base: &FeedBase,
+    ) -> Result<(), StoreError> {
         let covered: bool = self
             .connection()
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM snapshot WHERE space = ?1 AND state = ?2)")?

@@ -14,17 +14,16 @@ use halo_echo::replication::{
 };
 use halo_mesh::{ConnectionSender, PathKind};
 use halo_protocol::epoch::EpochShare;
-use halo_protocol::feed::{EpochId, ForkProof};
+use halo_protocol::feed::ForkProof;
 use halo_protocol::{DeviceKey, Timestamp};
 use tokio::sync::mpsc;
 
 use super::here::{Here, Known};
-use super::wire::{MOST_WANTED, Say, SpaceTag};
+use super::wire::{Say, SpaceTag};
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::ingest::{IngestError, Ingested};
 use crate::open::Open;
-use crate::shares::Share;
 use crate::view::Event;
 
 /// Bytes that may wait for one peer.
@@ -101,8 +100,6 @@ pub(crate) struct Peer {
     behind: bool,
     /// Spaces are spoken of.
     speaks: bool,
-    /// Epochs whose content keys it was asked for.
-    wanted: BTreeSet<EpochId>,
     /// How bytes go, and since when.
     pub(crate) path: Option<PathKind>,
     pub(crate) since: Timestamp,
@@ -142,7 +139,6 @@ impl Engine {
             links: BTreeMap::new(),
             behind: false,
             speaks: false,
-            wanted: BTreeSet::new(),
             path: None,
             since: clock(),
             sender: None,
@@ -177,19 +173,6 @@ impl Engine {
             Say::Space(tag, message) => {
                 let Some(space) = self.spoken_of(id, tag) else { return };
                 self.link(id, space, Input::Message(message));
-                self.want_keys(id, space);
-            }
-            Say::Wanted(tag, epochs) => {
-                let Some(space) = self.spoken_of(id, tag) else { return };
-                if let Err(error) = self.give_keys(id, space, tag, &epochs) {
-                    tracing::warn!(%error, "a device did not get the content keys that it wanted");
-                }
-            }
-            Say::Keys(tag, shares) => {
-                let Some(space) = self.spoken_of(id, tag) else { return };
-                if let Err(error) = self.take_keys(space, &shares) {
-                    tracing::warn!(%error, "content keys were not taken in");
-                }
             }
         }
     }
@@ -199,54 +182,6 @@ impl Engine {
         self.peers.all.get(&id).filter(|peer| peer.speaks)?;
         let open = self.open.as_ref()?;
         open.spaces.rows.iter().find(|(_, row)| SpaceTag::of(&row.key) == tag).map(|(id, _)| *id)
-    }
-
-    /// Asks a peer for content keys, where blocks cannot be read.
-    fn want_keys(&mut self, id: PeerId, space: SpaceId) {
-        let Some(open) = &mut self.open else { return };
-        let Some(feeds) = open.spaces.feeds.get(&space) else { return };
-        let closed: BTreeSet<_> = feeds.replica.closed();
-        let Some(tag) = open.spaces.rows.get(&space).map(|row| SpaceTag::of(&row.key)) else { return };
-        let Some(peer) = self.peers.all.get_mut(&id) else { return };
-        let wanted: Vec<_> =
-            closed.into_iter().filter(|epoch| !peer.wanted.contains(epoch)).take(MOST_WANTED).collect();
-        if !wanted.is_empty() {
-            peer.wanted.extend(&wanted);
-            peer.say(Say::Wanted(tag, wanted));
-        }
-    }
-
-    /// Gives a device of the identity content keys that it lacks: it may read whatever this one may.
-    fn give_keys(
-        &mut self,
-        id: PeerId,
-        space: SpaceId,
-        tag: SpaceTag,
-        epochs: &[EpochId],
-    ) -> Result<(), WalletError> {
-        let open = self.unlocked()?;
-        let keys = open.keys.clone();
-        let Some(peer) = self.peers.all.get_mut(&id) else { return Ok(()) };
-        let open = self.open.as_mut().ok_or(WalletError::Locked)?;
-        let device = open.state.devices.get(&peer.device).filter(|device| !device.revoked);
-        let Some(to) = device.map(|device| device.seal_to()) else { return Ok(()) };
-        let shares = open.feeds(space)?.contents.shares(&keys, &to, Some(epochs))?;
-        peer.say(Say::Keys(tag, shares.iter().map(EpochShare::encode).collect()));
-        Ok(())
-    }
-
-    fn take_keys(&mut self, space: SpaceId, shares: &[Vec<u8>]) -> Result<(), WalletError> {
-        let open = self.unlocked()?;
-        let shares = shares.iter().filter_map(|bytes| EpochShare::decode(bytes).ok());
-        let shares: Vec<Share> = shares.map(|share| Share::Content(space, share)).collect();
-        let ours: Vec<&Share> = shares.iter().filter(|share| open.is_for_us(share)).collect();
-        open.store.write(|tx| ours.iter().try_for_each(|share| share.keep(tx)))?;
-        for share in ours {
-            open.take_share(share)?;
-        }
-        let done = open.reopen(space)?;
-        self.tell_ingested(space, done);
-        Ok(())
     }
 
     fn drop_peer(&mut self, id: PeerId, why: impl std::fmt::Display) {
