@@ -405,6 +405,7 @@ fn documents(Target { port, token, space, round, .. }: &Target, writes: &mut Wri
             parent: None,
             ends: None,
             keys: Vec::new(),
+            tags: Vec::new(),
             data: json!({"title": title}).as_object().unwrap().clone(),
         };
         let change = Document::empty().put_item(Pen { actor: bytes, seconds: 1 }, &item).unwrap();

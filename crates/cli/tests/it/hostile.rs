@@ -87,6 +87,7 @@ fn hostile_documents_and_queries_are_refused_and_cost_nothing() {
         parent: None,
         ends: None,
         keys: Vec::new(),
+        tags: Vec::new(),
         data: json!({ "title": "Milk" }).as_object().unwrap().clone(),
     };
     let change = good.put_item(Pen { actor: [1; 16], seconds: 1 }, &item).unwrap();
