@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn the_public_internet_is_reached() {
-        for text in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111", "::ffff:1.1.1.1"] {
+        for text in
+            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111", "::ffff:1.1.1.1"]
+        {
             assert!(Reach::Public.allows(address(text)), "{text} is public");
         }
     }

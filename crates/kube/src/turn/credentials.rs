@@ -42,7 +42,8 @@ impl Credentials {
     fn password(&self, username: &str) -> String {
         let mut password = [0; 24];
         // 24 bytes are far below what HKDF can give, so this cannot fail.
-        let _ = Hkdf::<Sha256>::new(Some(b"halo kube turn"), &self.secret).expand(username.as_bytes(), &mut password);
+        let _ = Hkdf::<Sha256>::new(Some(b"halo kube turn"), &self.secret)
+            .expand(username.as_bytes(), &mut password);
         BASE64URL_NOPAD.encode(&password)
     }
 

@@ -14,8 +14,8 @@ use halo_mesh::limits::{Blocks, Rates};
 use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM, ATTR_USERNAME};
 use stun::error_code::{CODE_ALLOC_QUOTA_REACHED, CODE_STALE_NONCE, CODE_UNAUTHORIZED, ErrorCode};
 use stun::message::{
-    CLASS_ERROR_RESPONSE, CLASS_INDICATION, CLASS_REQUEST, METHOD_ALLOCATE, METHOD_BINDING, METHOD_SEND, Message,
-    MessageType, Setter, is_message,
+    CLASS_ERROR_RESPONSE, CLASS_INDICATION, CLASS_REQUEST, METHOD_ALLOCATE, METHOD_BINDING, METHOD_SEND,
+    Message, MessageType, Setter, is_message,
 };
 use stun::textattrs::{Nonce, Realm, Username};
 use tokio::net::UdpSocket;
@@ -152,10 +152,11 @@ impl Door {
         let Some(nonce) = self.state().nonce.as_ref().map(|(nonce, _)| nonce.clone()) else {
             return Verdict::Drop;
         };
-        refuse(message, code, vec![
-            Box::new(Nonce::new(ATTR_NONCE, nonce)),
-            Box::new(Realm::new(ATTR_REALM, REALM.to_owned())),
-        ])
+        refuse(
+            message,
+            code,
+            vec![Box::new(Nonce::new(ATTR_NONCE, nonce)), Box::new(Realm::new(ATTR_REALM, REALM.to_owned()))],
+        )
     }
 
     /// Keeps the nonce from the server's answer to us.
@@ -172,8 +173,7 @@ impl Door {
 fn refuse(request: &Message, code: ErrorCode, more: Vec<Box<dyn Setter>>) -> Verdict {
     let transaction = Message { transaction_id: request.transaction_id, ..Message::default() };
     let kind = MessageType::new(request.typ.method, CLASS_ERROR_RESPONSE);
-    let mut parts: Vec<Box<dyn Setter>> =
-        vec![Box::new(transaction), Box::new(kind), Box::new(Reason(code))];
+    let mut parts: Vec<Box<dyn Setter>> = vec![Box::new(transaction), Box::new(kind), Box::new(Reason(code))];
     parts.extend(more);
     let mut answer = Message::new();
     match answer.build(&parts) {

@@ -130,8 +130,7 @@ impl Lease {
     /// Whether so many bytes may pass now.
     pub(crate) fn pass(&self, bytes: usize) -> bool {
         let cost = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let passes =
-            self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(cost, Instant::now());
+        let passes = self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(cost, Instant::now());
         let counters = self.ledger.counters();
         if passes {
             counters.relayed.fetch_add(u64::from(cost), Ordering::Relaxed);
