@@ -3,30 +3,30 @@
 use ed25519_dalek::{Signer, SigningKey};
 use halo_protocol::{DeviceKey, FeedKey, IdentityKey, Sign, Signature, SpaceKey, Statement};
 
-pub struct Key(SigningKey);
+pub(crate) struct Key(SigningKey);
 
 impl Key {
-    pub fn new(number: u8) -> Self {
+    pub(crate) fn new(number: u8) -> Self {
         Self(SigningKey::from_bytes(&[number; 32]))
     }
 
-    pub fn bytes(&self) -> [u8; 32] {
+    pub(crate) fn bytes(&self) -> [u8; 32] {
         self.0.verifying_key().to_bytes()
     }
 
-    pub fn feed(&self) -> FeedKey {
+    pub(crate) fn feed(&self) -> FeedKey {
         FeedKey::from_bytes(&self.bytes()).unwrap()
     }
 
-    pub fn device(&self) -> DeviceKey {
+    pub(crate) fn device(&self) -> DeviceKey {
         DeviceKey::from_bytes(&self.bytes()).unwrap()
     }
 
-    pub fn identity(&self) -> IdentityKey {
+    pub(crate) fn identity(&self) -> IdentityKey {
         IdentityKey::from_bytes(&self.bytes()).unwrap()
     }
 
-    pub fn space(&self) -> SpaceKey {
+    pub(crate) fn space(&self) -> SpaceKey {
         SpaceKey::from_bytes(&self.bytes()).unwrap()
     }
 }

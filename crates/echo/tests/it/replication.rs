@@ -444,6 +444,7 @@ fn a_feed_that_the_peer_does_not_name_is_not_sent() {
 /// Lets two ends talk until nothing is left to say; the second one takes what comes.
 fn talk(from: (&mut Link, &mut Here), to: (&mut Link, &mut Here)) -> Vec<u8> {
     let mut got = Vec::new();
+    let (all, base) = (from.1.blocks.clone(), from.1.base.clone());
     let mut wire: Vec<(bool, Message)> = Vec::new();
     let opened = from.0.handle(Input::Opened, from.1, NOW).unwrap();
     wire.extend(sent(&opened).into_iter().map(|message| (true, message)));
@@ -464,8 +465,8 @@ fn talk(from: (&mut Link, &mut Here), to: (&mut Link, &mut Here)) -> Vec<u8> {
                         got.extend(bytes);
                         if is_last {
                             // What a snapshot stands for is here now, as if it had come block by block.
-                            here.blocks.clone_from(&from.1.blocks);
-                            for (feed, base) in &from.1.base {
+                            here.blocks.clone_from(&all);
+                            for (feed, base) in &base {
                                 here.blocks.get_mut(feed).unwrap().truncate(usize::try_from(*base).unwrap());
                             }
                             inputs.push(Input::Grown);
