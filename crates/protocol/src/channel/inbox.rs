@@ -148,3 +148,45 @@ impl Inbox {
         Some(grant)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_wanted_until_it_came_and_not_too_early() {
+        let mut order = Order::default();
+        assert!(order.wants(0) && order.wants(WIDEST - 1) && !order.wants(WIDEST));
+        order.take(1, Opened::of(b"second"));
+        assert!(!order.wants(1), "it waits already");
+        assert!(order.pop().is_none(), "for the first");
+        assert_eq!((order.has_holes(), order.ranges()), (true, vec![(1, 1)]));
+        order.take(0, Opened::of(b"first"));
+        let came: Vec<Vec<u8>> =
+            std::iter::from_fn(|| order.pop()).map(|frame| frame.plain().to_vec()).collect();
+        assert_eq!(came, [b"first".to_vec(), b"second".to_vec()]);
+        assert!(!order.wants(0) && !order.wants(1), "both are over");
+        assert!(order.wants(WIDEST + 1) && order.is_beyond(WIDEST + 2));
+        assert_eq!((order.has_holes(), order.bytes, order.ranges()), (false, 0, vec![]));
+    }
+
+    #[test]
+    fn frames_that_wait_are_bounded_but_the_next_one_always_fits() {
+        let mut order = Order::default();
+        let long = [0; 16_000];
+        (1..WIDEST).for_each(|number| order.take(number, Opened::of(&long)));
+        assert!(order.bytes <= MOST_WAITING);
+        assert!(order.wants(WIDEST - 1), "it was dropped, and may come again");
+        order.take(0, Opened::of(&long));
+        assert!(order.pop().is_some(), "nothing stands still");
+    }
+
+    #[test]
+    fn what_came_is_told_in_ranges() {
+        let mut order = Order::default();
+        [2, 3, 4, 7, 9, 10].into_iter().for_each(|number| order.take(number, Opened::of(b"")));
+        assert_eq!(order.ranges(), [(2, 4), (7, 7), (9, 10)]);
+        (0..100).for_each(|number| order.take(20 + 2 * number, Opened::of(b"")));
+        assert_eq!(order.ranges().len(), MOST_RANGES);
+    }
+}

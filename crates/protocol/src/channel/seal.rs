@@ -154,6 +154,11 @@ impl Opener {
 pub(super) struct Opened(Vec<u8>);
 
 impl Opened {
+    #[cfg(test)]
+    pub(super) fn of(plain: &[u8]) -> Self {
+        Self([&[0; 8], plain].concat())
+    }
+
     /// What was sealed.
     pub(super) fn plain(&self) -> &[u8] {
         self.0.get(8..).unwrap_or_default()

@@ -64,6 +64,25 @@ fn a_new_device_shows_its_code_and_is_linked() {
 }
 
 #[test]
+fn a_new_device_that_shows_its_code_speaks_to_one_host_at_a_time() {
+    let device = Key::new(2);
+    let guest = Guest::show(&newcomer_code(), secret(), &laptop(), keys(&device));
+    let mut guest = GuestSide::new(guest, device, NOON);
+    let mut host = HostSide::new(Host::add(&newcomer_code(), "Ada's desktop"), NOON);
+    let mut stranger = HostSide::new(Host::add(&newcomer_code(), "A stranger's"), NOON);
+    connect(&mut host, &mut guest, 1, NOON);
+    connect(&mut stranger, &mut guest, 2, NOON);
+    talk(&mut stranger, &mut guest, 2, NOON);
+    talk(&mut host, &mut guest, 1, NOON);
+    assert_eq!(
+        (guest.dropped.as_slice(), guest.hosts.as_slice()),
+        ([ConnectionId(2)].as_slice(), ["Ada's desktop".to_owned()].as_slice())
+    );
+    assert!(stranger.guests.is_empty(), "the second one hears nothing");
+    finishes(&mut host, &mut guest, 1);
+}
+
+#[test]
 fn digits_are_six_and_differ_from_run_to_run() {
     let mut seen = std::collections::BTreeSet::new();
     for device in 1..=40 {

@@ -279,6 +279,24 @@ fn guesses_cannot_be_spread_over_parallel_connections() {
     assert_eq!(host.dropped.last(), Some(&ConnectionId(99)));
 }
 
+// threat: 28
+#[test]
+fn who_comes_while_another_is_greeted_does_not_take_its_place() {
+    let exact = |bytes: Vec<u8>| vec![bytes];
+    let (mut host, mut guest, mut other) =
+        (host(), GuestSide::joins(&code(), 2), GuestSide::joins(&code(), 66));
+    connect(&mut host, &mut guest, 1, NOON);
+    carry_to_host(&mut host, &mut guest, exact);
+    assert_eq!(host.host.state(), State::Connected);
+    connect(&mut host, &mut other, 2, NOON);
+    talk(&mut host, &mut other, 2, NOON);
+    assert_eq!(other.ended, Some(GuestEnded::Not { why: Refused::Taken }));
+    assert_eq!(host.guests.len(), 1, "the user sees one device");
+    talk(&mut host, &mut guest, 1, NOON);
+    host.input(HostInput::Entered(guest.digits.unwrap()), NOON);
+    assert_eq!(host.confirmed.pop().unwrap().device(), guest.device.device());
+}
+
 // threat: 30
 #[test]
 fn nothing_that_the_other_side_says_can_be_an_address_to_open() {
