@@ -100,7 +100,8 @@ fn the_words_open_what_was_sealed_to_the_recovery_key() {
     let laptop = device();
     let identity = laptop.make_identity().unwrap();
     let recovery = identity.recovery_key().unwrap();
-    let (epoch, content) = laptop.begin_epoch(space(&laptop), 0, vec![], &[recovery.clone()]).unwrap();
+    let (epoch, content) =
+        laptop.begin_epoch(space(&laptop), 0, vec![], std::slice::from_ref(&recovery)).unwrap();
     // Another machine, with nothing but the words.
     let words = identity.phrase().words();
     let other = device();

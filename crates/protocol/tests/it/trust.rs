@@ -398,7 +398,7 @@ fn cuts_are_in_order_and_bounded_and_name_their_last_block() {
         };
         draft.sign(&two.laptop)
     };
-    let mut feeds: Vec<FeedKey> = (0..=u8::try_from(MOST_CUTS).unwrap()).map(|number| feed(number)).collect();
+    let mut feeds: Vec<FeedKey> = (0..=u8::try_from(MOST_CUTS).unwrap()).map(feed).collect();
     feeds.sort();
     let mut all: Vec<Cut> = feeds
         .iter()
