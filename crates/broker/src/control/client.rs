@@ -6,10 +6,9 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use serde_json::Value;
-use zeroize::Zeroize;
 
 #[cfg(unix)]
-use super::wire::{Lines, line};
+use super::wire::{Lines, line, wipe};
 #[cfg(unix)]
 use crate::socket;
 
@@ -208,14 +207,4 @@ struct Reply {
 struct ReplyError {
     code: String,
     message: String,
-}
-
-/// Overwrites every text in a value.
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

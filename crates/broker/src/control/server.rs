@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::client::ControlError;
 use super::methods;
-use super::wire::{Lines, line};
+use super::wire::{Lines, line, wipe};
 use crate::socket::{Listener, Stream, same_user};
 use crate::state::Stopping;
 
@@ -39,8 +39,7 @@ pub(super) struct Reply<'a> {
 impl Reply<'_> {
     /// Sends one item of a stream; an error means that nobody listens any more.
     pub(super) async fn item(&mut self, item: Value) -> std::io::Result<()> {
-        let answer = json!({"id": self.id, "item": item});
-        write(self.writer, &answer).await
+        write(self.writer, answer_of(&self.id, "item", item)).await
     }
 }
 
@@ -81,7 +80,7 @@ async fn converse(stream: Stream, desk: Desk, stopping: Stopping) {
             Ok(None) => return,
             Err(error) => {
                 let refusal = ControlError::new("control.too_large", error.to_string());
-                let _ = write(&mut writer, &failure(&Value::Null, &refusal)).await;
+                let _ = write(&mut writer, failure(&Value::Null, &refusal)).await;
                 return;
             }
         };
@@ -107,12 +106,12 @@ struct Head {
 async fn answer(text: &[u8], desk: &Desk, writer: &mut OwnedWriteHalf) -> std::io::Result<()> {
     let Ok(Head { id, method }) = serde_json::from_slice(text) else {
         let refusal = ControlError::new("control.bad_params", "the line is not {id, method, params}");
-        return write(writer, &failure(&Value::Null, &refusal)).await;
+        return write(writer, failure(&Value::Null, &refusal)).await;
     };
     let mut reply = Reply { writer, id: id.clone() };
     match methods::call(desk, &method, text, &mut reply).await {
-        Ok(result) => write(writer, &json!({"id": id, "result": result})).await,
-        Err(error) => write(writer, &failure(&id, &error)).await,
+        Ok(result) => write(writer, answer_of(&id, "result", result)).await,
+        Err(error) => write(writer, failure(&id, &error)).await,
     }
 }
 
@@ -120,8 +119,16 @@ fn failure(id: &Value, error: &ControlError) -> Value {
     json!({"id": id, "error": {"code": error.code, "message": error.message}})
 }
 
-async fn write(writer: &mut OwnedWriteHalf, answer: &Value) -> std::io::Result<()> {
-    let bytes = line(answer)?;
+/// An answer; `json!` would leave a copy of what is in it behind.
+fn answer_of(id: &Value, name: &str, said: Value) -> Value {
+    Value::Object([("id".to_owned(), id.clone()), (name.to_owned(), said)].into_iter().collect())
+}
+
+/// Writes an answer, and wipes it.
+async fn write(writer: &mut OwnedWriteHalf, mut answer: Value) -> std::io::Result<()> {
+    let bytes = line(&answer);
+    wipe(&mut answer);
+    let bytes = bytes?;
     tokio::time::timeout(PATIENCE, writer.write_all(&bytes)).await?
 }
 

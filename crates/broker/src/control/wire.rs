@@ -2,8 +2,9 @@
 
 use std::io;
 
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// What a buffer starts with: enough for every request, so that it is never moved.
 const FIRST: usize = 64 * 1024;
@@ -76,6 +77,16 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let mut larger = Zeroizing::new(Vec::with_capacity(self.buffer.capacity().max(FIRST) * 2));
         larger.extend_from_slice(&self.buffer);
         self.buffer = larger;
+    }
+}
+
+/// Overwrites every text in a value.
+pub(super) fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -160,8 +160,11 @@ async fn admit(face: &Arc<Face>, caller: &Caller) -> Result<GrantId, OAuthError>
         .map_err(|_| OAuthError::status(StatusCode::TOO_MANY_REQUESTS, "too many requests"))?;
     let request = request(process.clone(), path.clone());
     match face.wallet.ask(request).await?.outcome().await {
-        // What the user left out is missing.
-        Outcome::Approved(_) => granted(face, &path).ok_or_else(|| no("this needs the scope halo:spaces")),
+        // The wallet knows of the grant before the snapshot does. What the user left out is missing.
+        Outcome::Approved(grant) => match face.wallet.spaces(&grant).await {
+            Ok(_) => Ok(grant),
+            Err(_) => Err(no("this needs the scope halo:spaces")),
+        },
         Outcome::Locked => Err(OAuthError::locked()),
         _ => Err(no("the user said no, or nothing")),
     }

@@ -217,7 +217,7 @@ async fn texts_have_marks_and_cursors_and_counters_add_up() {
     let get = json!({ "space": space, "id": id });
     assert_eq!(line.call("items.get", get).await["result"]["data"]["votes"], 2);
     for (method, wrong) in [
-        ("items.mark", json!({ "start": 2, "end": 3, "name": "bold", "value": true })),
+        ("items.mark", json!({ "start": 3, "end": 2, "name": "bold", "value": true })),
         ("items.mark", json!({ "start": 0, "end": 1, "name": "bold" })),
         ("items.positions", json!({ "cursors": ["", "\u{e4}"] })),
         ("items.positions", json!({ "cursors": vec!["s"; 1_001] })),

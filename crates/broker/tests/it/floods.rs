@@ -92,6 +92,7 @@ async fn a_request_that_comes_byte_by_byte_is_cut_off() {
     tokio::time::timeout(PATIENCE, dribble).await.expect("the head is cut off");
     // The body alone: a busy machine may take longer than this for the head.
     let world = World::with(Limits { body: brief, ..Limits::default() }).await;
+    world.kernel.says(program("/usr/bin/slow"));
     let mut http = Http::connect(world.port()).await;
     let head = format!(
         "POST /token HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/x-www-form-urlencoded\r\n\

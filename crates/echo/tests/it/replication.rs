@@ -695,10 +695,11 @@ fn credential(name: u8) -> Verified<Credential> {
     Draft { issuer, subject, issued: NOW, expires: None, parents: vec![], assertion }.sign(&key).unwrap()
 }
 
-/// Lets two devices introduce themselves; every `lost`th message is lost. Says how many were sent.
+/// Lets two devices introduce themselves; one of `lost` messages is lost, without a pattern that would always hit the same ones. Says how
+/// many were sent.
 fn introduce(sets: &mut [Set; 2], lost: usize) -> usize {
     let mut both = [Introduction::default(), Introduction::default()];
-    let (mut inputs, mut count, mut now) = (Vec::new(), 0, NOW);
+    let (mut inputs, mut count, mut now) = (Vec::new(), 0_usize, NOW);
     for at in 0..2 {
         inputs.push((at, IntroductionInput::Opened));
     }
@@ -709,7 +710,9 @@ fn introduce(sets: &mut [Set; 2], lost: usize) -> usize {
                 match effect {
                     IntroductionEffect::Send(message) => {
                         count += 1;
-                        if lost == 0 || count % lost != 0 {
+                        // Knuth's multiplicative hash.
+                        let spread = (count.wrapping_mul(2_654_435_761) & 0xffff_ffff) >> 20;
+                        if lost == 0 || spread % lost != 0 {
                             let message = Acquaint::decode(&message.encode()).unwrap();
                             inputs.push((1 - at, IntroductionInput::Message(message)));
                         }

@@ -73,7 +73,8 @@ fn devices_that_can_reach_each_other_do_so_directly() {
     hears(&mut a, "path Direct");
     a.tell("say 1000");
     hears(&mut b, "heard 1000");
-    assert_eq!(world.metric("kube_turn_relayed_bytes_total"), 0, "not through TURN");
+    let relayed = world.metric("kube_turn_relayed_bytes_total");
+    assert!(relayed < 1_000_000, "looking for a way may go through TURN, 4 MB do not: {relayed}");
 }
 
 #[test]
@@ -84,7 +85,8 @@ fn devices_that_cannot_reach_each_other_go_through_turn() {
     hears(&mut a, "path Turn");
     a.tell("say 1000");
     hears(&mut b, "heard 1000");
-    assert!(world.metric("kube_turn_relayed_bytes_total") > 4_000_000);
+    let relayed = world.metric("kube_turn_relayed_bytes_total");
+    assert!(relayed > 1_000_000, "{relayed}");
 }
 
 #[test]

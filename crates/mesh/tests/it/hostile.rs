@@ -215,11 +215,17 @@ async fn a_signaller_that_knows_no_secret_meets_nobody() {
     let topic = secret(1).topic();
     eve.send(Message::Binary(ClientMessage::Join { topic }.encode().into())).await.unwrap();
     let mut rng = rand::rng();
-    let mut heard = 0;
+    let (mut heard, mut myself) = (0, None);
     while heard < 3 {
         let Some(Ok(Message::Binary(bytes))) = eve.next().await else { continue };
         let (me, them) = match ServerMessage::decode(&bytes).unwrap() {
-            ServerMessage::Joined { you, peers, .. } => (you, peers[0]),
+            ServerMessage::Joined { you, peers, .. } => {
+                myself = Some(you);
+                let Some(them) = peers.first() else { continue };
+                (you, *them)
+            }
+            // It may have come later than we.
+            ServerMessage::PeerJoined { peer, .. } => (myself.unwrap(), peer),
             ServerMessage::Payload { from, payload, .. } => {
                 heard += 1;
                 // It says the same words back, and makes some up.

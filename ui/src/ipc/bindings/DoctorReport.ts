@@ -21,10 +21,19 @@ documents: number,
  */
 items: number, 
 /**
+ * Snapshots, each with its signature, its parts and what is in them.
+ */
+snapshots: number, 
+/**
  * What is wrong, in sentences.
  */
 problems: Array<string>, 
 /**
  * Documents whose items were written anew.
  */
-rebuilt: number, };
+rebuilt: number, 
+/**
+ * Items that do not match the schema of their type, in sentences; the first hundred. Nothing is broken: they came
+ * from apps and devices that go by another schema.
+ */
+mismatches: Array<string>, };
