@@ -24,6 +24,5 @@ pub use rows::feed::{BlockRow, FeedRow};
 pub use rows::grant::GrantRow;
 pub use rows::item::SpaceItems;
 pub use rows::refresh::{RefreshRow, RefreshUse};
-pub use rows::snapshot::{FeedBase, SnapshotRow, SnapshotState};
 pub use rows::space::{SpaceAppRow, SpaceRow};
 pub use store::{Store, Tx};

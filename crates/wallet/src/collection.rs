@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use halo_echo::query::{Query, evaluate};
-use halo_echo::schema::Schemas;
 use halo_echo::{DocumentId, Index, Item, ItemKind, SpaceId};
 use halo_protocol::DeviceKey;
 use halo_store::SpaceAppRow;
@@ -252,17 +251,11 @@ impl Wallet {
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
             open.check(&by, id, Scope::Spaces)?;
-            let name = open.name_of(id)?;
-            // Whoever looks after the space sees what does not match; apps ask for one item.
-            let schemas = if by == By::Owner { open.schemas(&name)? } else { Schemas::default() };
-            let items = open.store.items(&name);
+            let items = open.name_of(id)?;
+            let items = open.store.items(&items);
             let found = evaluate::<_, WalletError>(&query, &items)?;
             let found = found.iter().filter_map(|item| items.item(item).transpose());
-            let view = |item: Item| {
-                let mismatch = schemas.check(&item).iter().map(ToString::to_string).collect();
-                ItemView { mismatch, ..shown(id, &item) }
-            };
-            Ok(found.map(|item| item.map(view)).collect::<Result<_, _>>()?)
+            Ok(found.map(|item| item.map(|item| shown(id, &item))).collect::<Result<_, _>>()?)
         })
         .await
     }

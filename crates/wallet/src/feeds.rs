@@ -11,7 +11,6 @@ use halo_protocol::credential::Cut;
 use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead, Vouch};
 use halo_protocol::identity::FeedState;
-use halo_protocol::snapshot::{SignedSnapshot, Snapshot};
 use halo_protocol::{FeedKey, SealTo, Signature, SpaceKey};
 use halo_store::{BlockRow, FeedRow, Store, StoreError, Tx};
 
@@ -38,13 +37,6 @@ pub(crate) struct SpaceFeeds {
 pub(crate) struct Written {
     row: BlockRow,
     feed: Feed,
-}
-
-impl Written {
-    /// How many bytes it takes.
-    pub(crate) const fn size(&self) -> usize {
-        self.row.sealed.len()
-    }
 }
 
 pub(crate) fn damaged(what: impl ToString) -> WalletError {
@@ -77,13 +69,8 @@ impl ContentKeys {
         })
     }
 
-    /// The content key of an epoch.
-    pub(crate) fn content(&self, epoch: EpochId) -> Result<&ContentKey, WalletError> {
-        self.keys.get(&epoch).map(|(_, content)| content).ok_or(WalletError::NotFound { what: "the epoch" })
-    }
-
     /// The one that this device writes under: the highest, and among those begun at once the one that all devices agree on.
-    pub(crate) fn newest(&self) -> Option<(EpochId, &ContentKey)> {
+    fn newest(&self) -> Option<(EpochId, &ContentKey)> {
         let newest = self.keys.iter().max_by_key(|(id, (number, _))| (*number, **id));
         newest.map(|(id, (_, content))| (*id, content))
     }
@@ -180,11 +167,6 @@ impl SpaceFeeds {
     /// This device's feed.
     pub(crate) fn own(&self) -> FeedKey {
         self.signer.feed_key()
-    }
-
-    /// Signs a snapshot of the space as this device.
-    pub(crate) fn sign_snapshot(&self, snapshot: Snapshot) -> SignedSnapshot {
-        snapshot.sign(self.own(), &self.signer)
     }
 
     /// Makes this device's next block. It is said once [`Self::keep`] and [`Self::said`] were called.
@@ -302,13 +284,7 @@ pub(crate) fn run_of(rows: Vec<BlockRow>) -> Result<(Vec<Block>, Option<SignedHe
 /// A feed as it was read, checked block by block; `cut` is where it ends, if it was cut.
 pub(crate) fn checked(store: &Store, row: &FeedRow, cut: Option<&Cut>) -> Result<(), String> {
     let key = FeedKey::from_bytes(&row.key).map_err(|error| error.to_string())?;
-    // Blocks before the base were dropped, since a snapshot covers them.
-    let mut feed = match store.feed_base(&row.key).map_err(|error| error.to_string())? {
-        // It was cut before that.
-        Some(base) if base.length > row.length => return Ok(()),
-        Some(base) => Feed::resume(key, base.length, BlockHash::from_bytes(base.head), false),
-        None => Feed::new(key),
-    };
+    let mut feed = Feed::new(key);
     while feed.length() < row.length {
         let rows = store.blocks(&row.key, feed.length(), STEP).map_err(|error| error.to_string())?;
         let (blocks, head) = run_of(rows)?;

@@ -14,7 +14,6 @@ use halo_store::{SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
 use crate::collection::By;
-use crate::compaction::Compaction;
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::{SpaceFeeds, Written, damaged};
@@ -144,11 +143,9 @@ impl Open {
             keep_documents(tx, &name, documents, &fresh)?;
             also(tx)
         })?;
-        let size = written.size();
         feed.said(written);
         self.spaces.grown.insert(space);
         self.spaces.evict();
-        self.tidy(space, size);
         Ok(done)
     }
 }
@@ -279,7 +276,6 @@ pub(crate) struct Spaces {
     pub(crate) cuts: BTreeSet<Cut>,
     /// Spaces in which there are blocks that other devices have not been told of.
     pub(crate) grown: BTreeSet<SpaceId>,
-    pub(crate) compaction: Compaction,
     turn: u64,
 }
 

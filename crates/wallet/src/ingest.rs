@@ -55,9 +55,9 @@ pub(crate) enum IngestError {
     Here(#[from] WalletError),
 }
 
-/// What control blocks ask for.
+/// What the payloads of a run ask for, besides changes of documents.
 #[derive(Default)]
-pub(crate) struct Aside {
+struct Aside {
     credentials: Vec<Verified<Credential>>,
     epochs: Vec<Epoch>,
     shares: Vec<Share>,
@@ -170,31 +170,6 @@ impl Open {
         Ok(done)
     }
 
-    /// Applies what waited for others and does not any more, such as after a snapshot.
-    pub(crate) fn settle(&mut self, space: SpaceId, done: &mut Ingested) -> Result<(), WalletError> {
-        let ready = self.feeds(space)?.replica.ready();
-        if ready.is_empty() {
-            return Ok(());
-        }
-        let (changed, aside) = self.apply(space, Vec::new(), None, ready).inspect_err(|_| {
-            self.spaces.forget(space);
-        })?;
-        done.documents.extend(changed);
-        self.learn_aside(space, aside, done)
-    }
-
-    /// Takes what control blocks say, as far as it is genuine.
-    pub(crate) fn gather(&self, aside: &mut Aside, said: &Payload) {
-        let genuine = said
-            .credentials
-            .iter()
-            .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
-        aside.credentials.extend(genuine);
-        aside.epochs.extend(said.epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok()));
-        let ours = said.shares.iter().filter_map(|bytes| Share::decode(bytes));
-        aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
-    }
-
     /// Applies what is ready, and keeps it with the blocks.
     fn apply(
         &mut self,
@@ -217,11 +192,16 @@ impl Open {
             }
             // Only the HALO space says who is who.
             if space == halo {
-                self.gather(&mut aside, &Payload { credentials, epochs, shares, ..Payload::default() });
+                let genuine = credentials
+                    .iter()
+                    .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
+                aside.credentials.extend(genuine);
+                aside.epochs.extend(epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok()));
+                let ours = shares.iter().filter_map(|bytes| Share::decode(bytes));
+                aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
             }
         }
         let name = space.to_string();
-        let size = fresh.iter().map(|block| block.sealed.len()).sum();
         let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feeds = feeds.get_mut(&space).ok_or(crate::spaces::NO_SPACE)?;
         self.store.write(|tx| {
@@ -236,7 +216,6 @@ impl Open {
         })?;
         self.spaces.grown.insert(space);
         self.spaces.evict();
-        self.tidy(space, size);
         Ok((changes.into_keys().collect(), aside))
     }
 
@@ -269,12 +248,7 @@ impl Open {
     }
 
     /// Takes in what was said besides changes, and is in the store by now.
-    pub(crate) fn learn_aside(
-        &mut self,
-        space: SpaceId,
-        aside: Aside,
-        done: &mut Ingested,
-    ) -> Result<(), WalletError> {
+    fn learn_aside(&mut self, space: SpaceId, aside: Aside, done: &mut Ingested) -> Result<(), WalletError> {
         let mut opened: BTreeSet<SpaceId> = BTreeSet::new();
         for epoch in &aside.epochs {
             let space = SpaceId::of_key(epoch.space.as_bytes());
@@ -334,7 +308,7 @@ fn fork_proof(store: &Store, fork: &Fork, blocks: &[Block], head: Option<&Signed
 }
 
 impl Aside {
-    pub(crate) fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         let now = clock();
         for credential in &self.credentials {
             tx.learn_credential(credential, now)?;

@@ -18,7 +18,6 @@ mod asker;
 mod carry;
 mod collection;
 mod command;
-mod compaction;
 mod config;
 mod doctor;
 mod dxos;
@@ -47,8 +46,6 @@ mod schemas;
 #[cfg(target_os = "linux")]
 mod session_watch;
 mod shares;
-#[cfg_attr(not(test), expect(dead_code, reason = "the way to other devices comes next"))]
-mod snapshots;
 mod spaces;
 mod startup;
 mod tokens;
@@ -64,7 +61,6 @@ pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
 };
-pub use compaction::Compacted;
 pub use config::{KdfTarget, WalletConfig};
 pub use doctor::DoctorReport;
 pub use dxos::{DxosDevice, DxosSaid, DxosSpace, DxosUser, place_in as dxos_credentials_in};

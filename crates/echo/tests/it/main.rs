@@ -12,5 +12,4 @@
 mod keys;
 mod replication;
 mod simulation;
-mod snapshot;
 mod trust;

@@ -22,6 +22,5 @@ mod peer;
 mod proof;
 mod signal;
 mod signer;
-mod snapshot;
 mod trust;
 mod vectors;

@@ -173,10 +173,6 @@ impl Tx<'_> {
         self.connection()
             .prepare_cached("DELETE FROM block WHERE feed = ?1 AND sequence >= ?2")?
             .execute(params![feed, number(from)])?;
-        if from == 0 {
-            // All of it comes again.
-            self.connection().prepare_cached("DELETE FROM feed_base WHERE feed = ?1")?.execute([feed])?;
-        }
         Ok(())
     }
 
@@ -200,10 +196,10 @@ impl Tx<'_> {
 }
 
 /// SQLite counts to 2^63, which no feed reaches.
-pub(super) fn number(count: u64) -> i64 {
+fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-pub(super) fn count(number: i64) -> u64 {
+fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
