@@ -34,7 +34,7 @@ pub(crate) const HALO_ADDRESS: &[u8] = b"halo v1 halo space address";
 pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
 /// From the alias seed, salted with app and epoch: the alias.
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
-/// From the newest alias seed: where the identity's own devices meet.
+/// From the first alias seed: where the identity's own devices meet.
 pub(crate) const MEETING: &[u8] = b"halo v1 meeting secret";
 /// From the alias seed: seals files for oneself.
 pub(crate) const ARCHIVE: &[u8] = b"halo v1 archive key";

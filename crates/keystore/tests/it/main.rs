@@ -8,6 +8,7 @@
 )]
 
 mod derived;
+mod epochs;
 mod faults;
 mod memory;
 mod peers;

@@ -159,28 +159,53 @@ impl Judgement {
     /// The feeds of each space, and where they end.
     fn feeds(&self, graph: &Graph<'_>, cuts: &Cuts) -> BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>> {
         let mut feeds: BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>> = BTreeMap::new();
-        let mut order: Vec<(bool, usize, &CredentialId)> = graph
-            .ids()
-            .filter(|id| self.valid.contains(id) || self.rejected.get(id) == Some(&Why::Revoked))
-            .map(|id| (!self.valid.contains(id), graph.depth(id), id))
-            .collect();
+        let gone = self.gone(graph);
+        let mut order: Vec<(bool, usize, &CredentialId)> =
+            graph.ids().map(|id| (!self.valid.contains(id), graph.depth(id), id)).collect();
         order.sort_unstable();
         for (is_void, _, id) in order {
             let said = graph.get(id).map(Credential::said);
             let Some(Assertion::AdmittedFeed(admitted)) = said.map(|said| &said.assertion) else { continue };
             let (feed, device) = (admitted.feed_key, admitted.device_key);
-            let Some(known) = self.devices.get(&device) else { continue };
+            let known = self.devices.get(&device);
+            if is_void && (self.rejected.get(id) == Some(&Why::Foreign) || !gone.contains(&device)) {
+                continue;
+            }
             let there = feeds.entry(admitted.space_key).or_default();
             let own = there.values().filter(|state| state.device == device).count();
             // Void ones are listed so that nobody waits for them: others may have named them as read.
             if own >= if is_void { 2 * MOST_FEEDS_OF_A_DEVICE } else { MOST_FEEDS_OF_A_DEVICE } {
                 continue;
             }
-            let cut = (is_void || known.revoked)
-                .then(|| if is_void { Cut::before_all(feed) } else { cuts.of(&device, &feed) });
+            let cut = if is_void {
+                Some(Cut::before_all(feed))
+            } else {
+                known.is_some_and(|device| device.revoked).then(|| cuts.of(&device, &feed))
+            };
             there.entry(feed).or_insert(FeedState { device, cut });
         }
         feeds
+    }
+
+    /// Devices of which some statements do not count, though some took them for devices: the revoked, and those that were let in by
+    /// what turned out void.
+    fn gone(&self, graph: &Graph<'_>) -> BTreeSet<DeviceKey> {
+        let mut gone: BTreeSet<DeviceKey> = self.devices.keys().copied().collect();
+        loop {
+            let before = gone.len();
+            for (id, why) in &self.rejected {
+                let Some(said) = graph.get(id).map(Credential::said) else { continue };
+                let Assertion::AuthorizedDevice { device_key, .. } = &said.assertion else { continue };
+                let by_one =
+                    || DeviceKey::from_bytes(&said.issuer).is_ok_and(|issuer| gone.contains(&issuer));
+                if *why != Why::Foreign && by_one() {
+                    gone.insert(*device_key);
+                }
+            }
+            if gone.len() == before {
+                return gone;
+            }
+        }
     }
 
     /// Authorisations by devices that once were on probation here and were not when they said them.

@@ -24,7 +24,8 @@ use crate::credential::{
     AppGrant, Assertion, Credential, CredentialError, CredentialId, Cut, DeviceProfile, Draft,
     IdentityProfile,
 };
-use crate::keys::{AgreementKey, DeviceKey, FeedKey, HybridKey, IdentityKey, SealTo, SpaceKey};
+use crate::epoch::Epoch;
+use crate::keys::{AgreementKey, DeviceKey, FeedKey, HybridKey, IdentityKey, Recipient, SealTo, SpaceKey};
 use crate::statement::Sign;
 use crate::time::Timestamp;
 use crate::verified::Verified;
@@ -171,6 +172,27 @@ impl IdentityState {
     ) -> Self {
         let graph = Graph::new(credentials);
         Judgement::new(identity, &graph, &first_seen).state(identity, &graph)
+    }
+
+    /// Whether this identity's devices may write under an epoch that `by` began: it and everybody whom the epoch names are in. A revoked
+    /// device knows the content key of what it began, and of what was sealed to it.
+    #[must_use]
+    pub fn may_write_under(&self, by: &DeviceKey, epoch: &Epoch) -> bool {
+        let is_in = |device: &DeviceState| !device.revoked;
+        let names = |recipient: &Recipient| {
+            let of_device = |device: &DeviceState| {
+                is_in(device)
+                    && match recipient {
+                        Recipient::Agreement(key) => device.agreement_key == *key,
+                        Recipient::Hybrid(id) => {
+                            device.hybrid_key.as_ref().is_some_and(|key| key.id() == *id)
+                        }
+                    }
+            };
+            let recovery = self.recovery_key.as_ref().map(|key| Recipient::Hybrid(key.id()));
+            recovery.as_ref() == Some(recipient) || self.devices.values().any(of_device)
+        };
+        self.devices.get(by).is_some_and(is_in) && epoch.keys.iter().all(|key| names(&key.recipient))
     }
 
     /// The authorisations that lead from a device to the identity key, the device's own first; `None` if it does not

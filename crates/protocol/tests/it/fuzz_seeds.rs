@@ -6,6 +6,7 @@ use halo_protocol::Timestamp;
 use halo_protocol::audit::AuditEntry;
 use halo_protocol::channel::{Handshake, OneTimeSecret, Purpose};
 use halo_protocol::credential::Credential;
+use halo_protocol::epoch::EpochShare;
 use halo_protocol::invitation::{InvitationCode, NewcomerCode};
 use halo_protocol::presentation::{Expect, verify_proof};
 use halo_protocol::signal::{ClientMessage, ServerMessage, Topic};
@@ -35,6 +36,7 @@ fn the_seeds_of_the_fuzz_targets_end_in_a_value_or_an_error() {
     let text = |seed: &[u8]| String::from_utf8_lossy(seed).into_owned();
     assert!(valid("invitation", &|seed| InvitationCode::parse(&text(seed)).is_ok()) > 0);
     assert!(valid("invitation", &|seed| NewcomerCode::parse(&text(seed)).is_ok()) > 0);
+    assert_eq!(valid("peer", &|seed| EpochShare::decode(seed).is_ok()), 2);
     // A handshake is with somebody there and then: no bytes that were written before complete one.
     let purpose = Purpose::Invitation { topic: Topic::from_bytes([2; 16]), binding: [3; 32] };
     let answered = |seed: &[u8]| {

@@ -6,16 +6,19 @@
 use std::path::{Path, PathBuf};
 
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead, verify_chain};
+use halo_protocol::channel::{HandshakeHash, Role};
 use halo_protocol::credential::{Assertion, Credential, CredentialId, IdentityProfile};
 use halo_protocol::identity::IdentityState;
+use halo_protocol::peer::{PeerExpect, PeerHello};
 use halo_protocol::presentation::{Expect, ProofClaims, Subject, verify_proof};
-use halo_protocol::{Did, IdentityKey, Signature, Timestamp};
+use halo_protocol::{AgreementKey, Did, IdentityKey, Signature, Timestamp, Verified};
 use serde_json::{Value, json};
 
 use crate::credential::grant;
-use crate::signer::{Key, NOON, born, laptop};
+use crate::signer::{Key, NOON, agreement, born, laptop};
+use crate::trust::{cut, hybrid};
 
-const FILES: [&str; 4] = ["credentials", "proofs", "logs", "identities"];
+const FILES: [&str; 6] = ["credentials", "proofs", "logs", "identities", "devices", "peers"];
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("{name}.json"))
@@ -42,6 +45,8 @@ fn made(file: &str) -> Vec<Value> {
         "credentials" => credentials(),
         "proofs" => proofs(),
         "logs" => logs(),
+        "devices" => devices(),
+        "peers" => peers(),
         _ => identities(),
     }
 }
@@ -195,6 +200,105 @@ fn logs() -> Vec<Value> {
     ]
 }
 
+fn devices() -> Vec<Value> {
+    let (ada, device, phone) = (Key::new(1), Key::new(2), Key::new(3));
+    let parent = [CredentialId::from_bytes([3; 32])];
+    let mut cuts = vec![cut(30, 7), cut(31, 0)];
+    cuts.sort();
+    let recovery = Assertion::IdentityRecovery { identity_key: ada.identity(), recovery_key: hybrid(7) };
+    let authorised = device.authorizes(&phone, &ada, &parent);
+    let whole = [
+        ("admitted feed", phone.admits(30, 50, &parent)),
+        ("revoked device, two feeds cut", device.cuts(&phone, cuts.clone(), &parent)),
+        ("endorsed", ada.endorses(&authorised, &[authorised.id()])),
+        ("sealing key", {
+            device.says(device.bytes(), Assertion::SealingKey { hybrid_key: hybrid(6) }, &parent, NOON)
+        }),
+        ("recovery key", ada.says(ada.bytes(), recovery, &parent, NOON)),
+    ];
+    let mut vectors: Vec<Value> = whole
+        .iter()
+        .map(|(name, made)| {
+            json!({"name": name, "valid": true, "hex": hex(made.bytes()), "id": hex(made.id().as_bytes())})
+        })
+        .collect();
+    let signed = |by: &Key, body: &[u8]| {
+        [by.raw(&[b"\0halo statement v1\0\x01".as_slice(), body].concat()).as_slice(), body].concat()
+    };
+    let replaced = |by: &Key, made: &Verified<Credential>, from: &[u8], to: &[u8]| {
+        let mut body = made.bytes()[64..].to_vec();
+        let at = body.windows(from.len()).rposition(|part| part == from).unwrap();
+        body[at..at + from.len()].copy_from_slice(to);
+        signed(by, &body)
+    };
+    let (feed, revoked) = (&whole[0].1, &whole[1].1);
+    let Assertion::AdmittedFeed(admitted) = &feed.said().assertion else { panic!() };
+    let mut claim = *admitted.claim.as_bytes();
+    claim[5] ^= 1;
+    let swapped = {
+        let [one, other] = [cuts[0].feed, cuts[1].feed].map(|feed| *feed.as_bytes());
+        let once = replaced(&device, revoked, &one, &[0xee; 32]);
+        let body = once[64..].to_vec();
+        let mut body = body;
+        for (from, to) in [(other, one), ([0xee; 32], other)] {
+            let at = body.windows(32).rposition(|part| part == from).unwrap();
+            body[at..at + 32].copy_from_slice(&to);
+        }
+        signed(&device, &body)
+    };
+    let faulty = [
+        ("a claim that the feed did not sign", replaced(&phone, feed, admitted.claim.as_bytes(), &claim)),
+        ("a claim for another space", {
+            replaced(&phone, feed, admitted.space_key.as_bytes(), crate::trust::space(51).as_bytes())
+        }),
+        ("a claim of another feed", {
+            replaced(&phone, feed, admitted.feed_key.as_bytes(), crate::trust::feed(31).as_bytes())
+        }),
+        ("cuts not in order", swapped),
+        ("a cut without its last block", replaced(&device, revoked, &[7; 32], &[0; 32])),
+    ];
+    vectors
+        .extend(faulty.iter().map(|(name, bytes)| json!({"name": name, "valid": false, "hex": hex(bytes)})));
+    vectors
+}
+
+/// Ada's laptop (2) hears a hello; its agreement key is the one that all devices of tests have.
+fn peers() -> Vec<Value> {
+    let (ada, device, phone) = (Key::new(1), Key::new(2), Key::new(3));
+    let mut set = born(&ada, &device);
+    set.push(device.authorizes(&phone, &ada, &[set[2].id()]));
+    let chain = vec![set[3].bytes().to_vec(), set[0].bytes().to_vec()];
+    let handshake = HandshakeHash::from_bytes([4; 32]);
+    let hello = PeerHello::sign(Role::Initiator, handshake, chain, &phone).unwrap().encode();
+    let stranger = PeerHello::sign(Role::Initiator, handshake, vec![], &Key::new(66)).unwrap().encode();
+    let mut revoked = set.clone();
+    revoked.push(device.revokes(&phone, &[set[3].id()]));
+    let mut flipped = hello.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let vector = |name: &str, valid: bool, hello: &[u8], set: &[Verified<Credential>], change: Value| {
+        let credentials: Vec<String> = set.iter().map(|credential| hex(credential.bytes())).collect();
+        let mut vector = json!({
+            "name": name, "valid": valid, "hello": hex(hello), "credentials": credentials,
+            "identity": ada.identity().to_string(), "ourselves": device.device().to_string(),
+            "handshake": hex(&[4; 32]), "peer_spoke_first": true, "agreement_key": hex(agreement().as_bytes()),
+        });
+        vector.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        vector
+    };
+    vec![
+        vector("a known device", true, &hello, &set, json!({})),
+        vector("a device let in elsewhere", true, &hello, &set[..3], json!({})),
+        vector("another handshake", false, &hello, &set, json!({"handshake": hex(&[5; 32])})),
+        vector("the other part of the handshake", false, &hello, &set, json!({"peer_spoke_first": false})),
+        vector("another agreement key", false, &hello, &set, json!({"agreement_key": hex(&[8; 32])})),
+        vector("a revoked device", false, &hello, &revoked, json!({})),
+        vector("our own hello", false, &hello, &set, json!({"ourselves": phone.device().to_string()})),
+        vector("a stranger", false, &stranger, &set, json!({})),
+        vector("a bit of the signature", false, &flipped, &set, json!({})),
+        vector("a byte short", false, &hello[..hello.len() - 1], &set, json!({})),
+    ]
+}
+
 fn identities() -> Vec<Value> {
     let (ada, device, phone, mallory) = (Key::new(1), Key::new(2), Key::new(3), Key::new(66));
     let mut set = born(&ada, &device);
@@ -260,6 +364,39 @@ fn credentials_are_taken_and_refused_as_published() {
         if let Ok(credential) = outcome {
             assert_eq!(hex(credential.id().as_bytes()), vector["id"], "{}", vector["name"]);
         }
+    }
+}
+
+#[test]
+fn what_devices_say_is_taken_and_refused_as_published() {
+    for vector in read("devices") {
+        let outcome = Credential::decode(&unhex(&vector["hex"])).and_then(Credential::verify);
+        assert_eq!(outcome.is_ok(), vector["valid"], "{}: {outcome:?}", vector["name"]);
+    }
+}
+
+#[test]
+fn peers_are_taken_and_refused_as_published() {
+    for vector in read("peers") {
+        let set: Vec<_> = vector["credentials"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hex| Credential::decode(&unhex(hex)).unwrap().verify().unwrap())
+            .collect();
+        let identity: IdentityKey = vector["identity"].as_str().unwrap().parse().unwrap();
+        let state = IdentityState::from_credentials(&identity, &set);
+        let role = if vector["peer_spoke_first"] == true { Role::Initiator } else { Role::Responder };
+        let expect = PeerExpect {
+            state: &state,
+            ourselves: &vector["ourselves"].as_str().unwrap().parse().unwrap(),
+            handshake: HandshakeHash::from_bytes(unhex(&vector["handshake"]).try_into().unwrap()),
+            role,
+            agreement_key: AgreementKey::from_bytes(&unhex(&vector["agreement_key"])).unwrap(),
+            now: NOON,
+        };
+        let outcome = PeerHello::decode(&unhex(&vector["hello"])).and_then(|hello| hello.verify(&expect));
+        assert_eq!(outcome.is_ok(), vector["valid"], "{}: {outcome:?}", vector["name"]);
     }
 }
 
