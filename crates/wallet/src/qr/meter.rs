@@ -14,7 +14,7 @@ use std::rc::Rc;
 use image::{GenericImage, GenericImageView, GrayImage, Luma};
 
 /// What may be done for each pixel of a picture: several times what any real one needs.
-const WORK: u64 = 40;
+const WORK: u64 = 120;
 /// The colour that corners are painted in.
 const CORNER: u8 = 2;
 /// Corners in one picture. A code has three; a page full of codes is not what a user holds up here.

@@ -133,7 +133,7 @@ async fn changes_of_a_dxos_client_are_kept_and_said_not_to_match() {
     wallet.update_documents(&grant, space.id, vec![(document, raw)]).await.unwrap();
     let shown = wallet.item(&by, space.id, item.id).await.unwrap();
     assert_eq!(shown.mismatch, ["\"title\" is of type boolean, not string"]);
-    let report = wallet.doctor(false).await.unwrap();
+    let report = wallet.doctor(false, Gauge::unseen()).await.unwrap();
     assert_eq!((report.problems.len(), report.mismatches.len()), (0, 1), "{report:?}");
     assert!(report.mismatches[0].contains("01J00J9B45YHYSGZQTQMSKMGJ6"), "{report:?}");
 }
@@ -174,7 +174,7 @@ async fn items_are_found_by_their_names_elsewhere_and_by_tags() {
     wallet.close().await;
     let wallet = world.open().await;
     assert_eq!(found(&wallet, space, by_key("2")).await, [one.clone()]);
-    assert_eq!(wallet.doctor(false).await.unwrap().problems, [] as [&str; 0]);
+    assert_eq!(wallet.doctor(false, Gauge::unseen()).await.unwrap().problems, [] as [&str; 0]);
     for bad in [
         PutItem { keys: Some(vec![key("")]), ..edit(&one, json!({})) },
         PutItem { tags: Some(vec!["x".repeat(501)]), ..edit(&one, json!({})) },
