@@ -48,6 +48,47 @@ fn items_are_put_found_changed_deleted_and_restored() {
 }
 
 #[test]
+fn items_have_tags_names_elsewhere_and_a_place_and_keep_to_their_schema() {
+    let world = World::new();
+    world.init();
+    let _daemon = world.daemon();
+    let space = world.json(&["spaces", "create", "--name", "Household"])["id"].as_str().unwrap().to_owned();
+    let here = ["--space", &space];
+    let run = |what: &[&str]| world.json(&[what, &here[..]].concat());
+    let task = ["--type", "example.org/type/Task:0.1.0"];
+    let id = |item: &Value| item["id"].as_str().unwrap().to_owned();
+    let list = id(&run(&[&["items", "put", "{}"], &task[..]].concat()));
+    let more = ["--parent", &list, "--tag", "shop", "--tag", "soon", "--key", "github.com=7"];
+    let milk = id(&run(&[&["items", "put", r#"{"title":"Milk"}"#], &task[..], &more[..]].concat()));
+    let found = |how: &[&str]| run(&[&["items", "query"], how].concat()).as_array().unwrap().len();
+    assert_eq!(
+        (found(&["--tag", "soon"]), found(&["--tag", "so"]), found(&["--key", "github.com=7"])),
+        (1, 0, 1)
+    );
+    run(&["items", "delete", &list]);
+    assert_eq!(found(&["--tag", "soon"]), 0, "hidden with what it belongs to");
+    run(&["items", "restore", &list]);
+    run(&["items", "put", r#"{"n":1}"#, "--id", &milk, "--merge", "--tag", ""]);
+    let item = run(&["items", "get", &milk]);
+    assert_eq!((&item["data"], item.get("tags")), (&json!({"title": "Milk", "n": 1}), None));
+    assert_eq!((&item["keys"][0]["id"], &item["parent"]), (&json!("7"), &json!(list)));
+    let likes = ["--type", "example.org/type/Likes:0.1.0", "--source", &milk, "--target", &list];
+    assert_eq!(run(&[&["items", "put", "{}"], &likes[..]].concat())["kind"], "relation");
+
+    let schema = r#"{"typename":"example.org/type/Task","version":"0.1.0",
+        "jsonSchema":{"type":"object","properties":{"title":{"type":"string"}}}}"#;
+    run(&["items", "put", schema, "--type", "dxos.org/type/Schema:0.1.0"]);
+    let refused = world.run(&[&["items", "put", r#"{"title":1}"#], &task[..], &here[..]].concat());
+    assert_eq!(refused.status(), 2);
+    assert!(refused.stderr().contains("\"title\" is of type number, not string"), "{}", refused.stderr());
+    for wrong in [["--key", "github.com"], ["--source", &milk], ["--parent", "nobody"]] {
+        let ran = world.run(&[&["items", "put", "{}"], &task[..], &here[..], &wrong[..]].concat());
+        assert_eq!(ran.status(), 2, "{wrong:?}: {}", ran.stderr());
+    }
+    assert_eq!(world.json(&["doctor"])["mismatches"], json!([]));
+}
+
+#[test]
 fn what_makes_no_sense_is_said_and_changes_nothing() {
     let world = World::new();
     world.init();

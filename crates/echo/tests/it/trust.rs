@@ -504,7 +504,7 @@ impl World {
         };
         let host_device = &mut self.devices[host];
         let said = host_device.says(&host_device.key, *device_key.as_bytes(), assertion, now);
-        host_device.learn(&[said.clone()], now);
+        host_device.learn(std::slice::from_ref(&said), now);
         let (all, keys) = (host_device.set(), host_device.disk.keys.clone());
         let guest_device = &mut self.devices[guest];
         guest_device.disk.keys = keys;
