@@ -96,6 +96,7 @@ impl Failure {
             "cli.usage"
             | "control.bad_params"
             | "wallet.bad_input"
+            | "wallet.mismatch"
             | "keystore.bad_phrase"
             | "keystore.file_needs_passphrase" => 2,
             "wallet.locked" | "keystore.passphrase_required" | "keystore.keychain_locked" => 3,

@@ -10,7 +10,6 @@ use halo_protocol::epoch::EpochShare;
 use halo_protocol::invitation::{InvitationCode, NewcomerCode};
 use halo_protocol::presentation::{Expect, verify_proof};
 use halo_protocol::signal::{ClientMessage, ServerMessage, Topic};
-use halo_protocol::snapshot::SignedSnapshot;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
