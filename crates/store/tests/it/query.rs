@@ -206,12 +206,16 @@ proptest! {
     fn an_answer_that_is_kept_up_is_the_one_that_asking_anew_gives(steps in steps(), query in local_query()) {
         let query = Query::parse(&query.to_string()).unwrap();
         let mut memory = MemoryIndex::default();
+        let mut before: std::collections::BTreeMap<DocumentId, std::collections::BTreeSet<String>> =
+            std::collections::BTreeMap::new();
         let mut kept: std::collections::BTreeMap<String, DocumentId> = std::collections::BTreeMap::new();
         for (number, objects) in &steps {
             let document = DocumentId::from_random([*number; 16]);
             let items = Item::all_in(document, objects);
             let mut ids: std::collections::BTreeSet<String> = items.iter().map(|item| item.id.clone()).collect();
             ids.extend(kept.iter().filter(|(_, at)| **at == document).map(|(id, _)| id.clone()));
+            // Items are marked as deleted and do not vanish; where one does all the same, it is told.
+            ids.extend(before.insert(document, ids.clone()).unwrap_or_default());
             memory.replace(document, items);
             let anew: std::collections::BTreeMap<String, DocumentId> =
                 find::<_, Failed>(&query, &memory).unwrap().into_iter().collect();
