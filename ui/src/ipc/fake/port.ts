@@ -99,7 +99,7 @@ const sync: SyncView = {
   lan: true,
 };
 
-const report: DoctorReport = { spaces: 2, blocks: 4_132, documents: 131, items: 131, problems: [], rebuilt: 0 };
+const report: DoctorReport = { spaces: 2, blocks: 4_132, documents: 131, items: 131, problems: [], mismatches: [], rebuilt: 0 };
 
 /** Looks like a code; nothing is in it. */
 function pattern(text: string): { size: number; path: string } {
