@@ -29,7 +29,7 @@ pub(crate) struct Serve {
     /// A directory for what should outlive a restart: the secret behind TURN's passwords.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// How clients reach this server, if not by its own address: http(s)://host[:port].
+    /// How clients reach this server, if not by its own address: https://host:port.
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<Url>,
     /// Certificate chain for TLS, PEM.

@@ -67,7 +67,7 @@ impl Query {
         inside.takes_as(item, self.options().deleted)
     }
 
-    /// Whether [`Self::takes`] judges every item.
+    /// Whether it depends on each item alone.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {

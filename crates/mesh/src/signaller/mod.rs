@@ -1,6 +1,6 @@
 //! The server that introduces peers to each other: a KUBE's, and the one that a wallet runs on the local network.
 //!
-//! It forwards what it cannot read between connections that named the same topic ([`Hall`]), and forgets it. It
+//! It forwards what it cannot read between connections that named the same topic (its hall), and forgets it. It
 //! writes no log about a client, and keeps no address: limits count hashes of blocks of addresses.
 //!
 //! Everything is bounded: connections, topics, messages (64 KiB), what waits for a client that reads slowly, the

@@ -21,7 +21,7 @@
 //! * [`InvitationCode`] (shown by the host), [`NewcomerCode`] (shown by the guest): `new`, `parse`, `link` / `text`.
 //! * [`Rendezvous`]: the handshakes that belong to a code, for whoever has the sockets.
 //! * [`Host::offer`], [`Host::add`], [`Host::resume`]; [`Guest::join`], [`Guest::show`]; `handle`, `deadline`, `state`.
-//! * [`Confirmed`] is the witness that the wallet admits; [`Digits`], [`State`], [`Ended`].
+//! * [`Confirmed`] is the witness that the wallet admits; [`Digits`], [`State`], [`HostEnded`], [`GuestEnded`].
 
 mod code;
 mod digits;
