@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use crate::world::{Node, Served, Two, device, message, says, secret, stream, two};
+use crate::world::{Node, Served, Two, device, says, secret, stream, two};
 
 /// What it does to a payload that it should hand on.
 type Mood = dyn FnMut(ServerMessage) -> Vec<ServerMessage> + Send;
