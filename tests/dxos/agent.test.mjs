@@ -69,13 +69,3 @@ test("the first connection asks the user, the next one does not, and what was wr
   assert.match(out, /From the agent/);
   await again.destroy();
 });
-
-test("a revoked program is asked about again; a no is a no; switched off, nobody is there", async () => {
-  const [app] = await wallet.apps();
-  await wallet.run(["apps", "revoke", app.id]);
-  const asking = connect();
-  await wallet.deny(await wallet.request());
-  await assert.rejects(asking, /403/);
-  await wallet.run(["settings", "set", "--dxos-agent", "off"]);
-  await assert.rejects(connect(), /ENOENT|ECONNREFUSED|connect/);
-});
