@@ -186,6 +186,16 @@ fn guest_keys(keys: &Keys) -> GuestKeys {
 }
 
 impl Engine {
+    /// The servers where it was let in are where it finds the others.
+    fn meet_at(&mut self, servers: Vec<String>) {
+        let Some(open) = &mut self.open else { return };
+        let next = super::net::NetworkSettings { servers, ..self.network.clone() };
+        match open.store.write(|tx| tx.put_setting(crate::open::setting::NETWORK, &next)) {
+            Ok(()) => self.network = next,
+            Err(error) => tracing::warn!(%error, "the servers of the invitation were not kept"),
+        }
+    }
+
     /// How joining goes; once this is a device, how its data comes.
     pub(crate) fn join_view(&self) -> Option<JoinView> {
         Some(self.joining.as_ref()?.view.clone())
@@ -263,7 +273,8 @@ async fn run(desk: Desk, mut attempt: Attempt<()>, mut guest: Guest, unborn: Unb
                 GuestEffect::Admission(admission) => {
                     let Some(ready) = unborn.take() else { continue };
                     let profile = guest.profile().clone();
-                    inputs.push(match settle(&desk, ready, admission, profile).await {
+                    let hints = guest.rendezvous().meeting().hints.clone();
+                    inputs.push(match settle(&desk, ready, admission, profile, hints).await {
                         Ok(()) => GuestInput::Durable,
                         Err(error) => {
                             tracing::warn!(%error, "the answer of the other device was not taken");
@@ -322,6 +333,7 @@ async fn settle(
     unborn: Unborn,
     admission: Vec<u8>,
     profile: DeviceProfile,
+    hints: Vec<Hint>,
 ) -> Result<(), WalletError> {
     let made = beside(move || {
         let Unborn { config, creation, keystore, protected, mut keys } = unborn;
@@ -340,12 +352,22 @@ async fn settle(
         Ok(Made { keystore, protected, open, phrase: None })
     })
     .await;
+    let servers = hints.into_iter().filter_map(|hint| match hint {
+        Hint::Signaller(url) => Some(url),
+        Hint::Lan(_) => None,
+    });
+    let servers: Vec<String> = servers.collect();
     desk.job(move |engine| {
         engine.finish_creation(made).map(|_| {
+            engine.meet_at(servers);
             let name = engine.open.as_ref().map(|open| open.name().to_owned());
             engine.joining(|view| view.name = name);
             engine.tell(Event::Devices);
         })
     })
-    .await?
+    .await??;
+    if let (Some(net), config) = desk.job(|engine| (engine.net.clone(), engine.mesh_config())).await? {
+        net.mesh.reconfigure(config).await.map_err(super::net::bad)?;
+    }
+    Ok(())
 }
