@@ -388,24 +388,25 @@ impl Signaller {
         };
         if message == ClientMessage::AskIceServers {
             let servers = (self.inner.config.ice)();
-            self.post(vec![Outgoing { to: id, message: ServerMessage::IceServers { servers } }], id);
+            let outgoing = vec![Outgoing { to: id, message: ServerMessage::IceServers { servers } }];
+            self.post(&self.state(), outgoing, id);
             return true;
         }
-        let outgoing = {
-            let State { hall, rng, .. } = &mut *self.state();
-            hall.handle(id, message, Instant::now(), rng)
-        };
-        self.post(outgoing, id);
+        let mut state = self.state();
+        let State { hall, rng, .. } = &mut *state;
+        let outgoing = hall.handle(id, message, Instant::now(), rng);
+        self.post(&state, outgoing, id);
         true
     }
 
     fn refuse(&self, id: ClientId, why: Refusal) {
-        self.post(vec![Outgoing { to: id, message: ServerMessage::Refused { topic: None, why } }], id);
+        let outgoing = vec![Outgoing { to: id, message: ServerMessage::Refused { topic: None, why } }];
+        self.post(&self.state(), outgoing, id);
     }
 
-    /// Puts messages into the queues of those they are for.
-    fn post(&self, outgoing: Vec<Outgoing>, sender: ClientId) {
-        let state = self.state();
+    /// Puts messages into the queues of those they are for. Under the same lock as what they come from: otherwise
+    /// somebody could hear who came to a topic, or their words, before hearing that they are there themselves.
+    fn post(&self, state: &State, outgoing: Vec<Outgoing>, sender: ClientId) {
         for Outgoing { to, message } in outgoing {
             let totals = &self.inner.totals;
             let forwarded = match &message {
@@ -448,12 +449,10 @@ struct Departure<'a> {
 
 impl Drop for Departure<'_> {
     fn drop(&mut self) {
-        let outgoing = {
-            let mut state = self.signaller.state();
-            state.queues.remove(&self.id);
-            state.hall.depart(self.id)
-        };
-        self.signaller.post(outgoing, self.id);
+        let mut state = self.signaller.state();
+        state.queues.remove(&self.id);
+        let outgoing = state.hall.depart(self.id);
+        self.signaller.post(&state, outgoing, self.id);
     }
 }
 

@@ -48,6 +48,46 @@ fn topic(number: u8) -> Topic {
     Topic::from_bytes([number; 16])
 }
 
+/// Joins that many topics as fast as it can, and tells what it hears until it has met somebody at each.
+async fn joins(mut socket: Socket, topics: u8) -> Vec<ServerMessage> {
+    for number in 0..topics {
+        say(&mut socket, &ClientMessage::Join { topic: topic(number) }).await;
+    }
+    let mut heard = Vec::new();
+    let mut met = 0;
+    while met < topics {
+        let message = hears(&mut socket).await;
+        met += match &message {
+            ServerMessage::Joined { peers, .. } => u8::try_from(peers.len()).unwrap(),
+            _ => 1,
+        };
+        heard.push(message);
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_hears_that_before_anything_else_of_the_topic() {
+    let served = start(SignallerConfig::default()).await;
+    for _ in 0..10 {
+        let (ada, ben) = (connect(&served).await.unwrap(), connect(&served).await.unwrap());
+        let (ada, ben) = tokio::join!(tokio::spawn(joins(ada, 200)), tokio::spawn(joins(ben, 200)));
+        for heard in [ada.unwrap(), ben.unwrap()] {
+            let mut there = std::collections::BTreeSet::new();
+            for message in heard {
+                match message {
+                    ServerMessage::Joined { topic, .. } => {
+                        there.insert(topic);
+                    }
+                    ServerMessage::PeerJoined { topic, .. } => assert!(there.contains(&topic)),
+                    ServerMessage::PeerLeft { .. } => {}
+                    other => panic!("{other:?} was not expected"),
+                }
+            }
+        }
+    }
+}
+
 // threat: 40
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_of_one_block_of_addresses_have_an_end() {
