@@ -1,6 +1,7 @@
 //! A conversation with one peer, as its owner sees it.
 
 mod attempts;
+mod course;
 mod handshake;
 mod pair;
 mod session;

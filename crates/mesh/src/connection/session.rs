@@ -110,8 +110,12 @@ impl Peer {
                         }
                     }
                     Some(ToPeer::Said { path, greeting: Greeting::Handshake { attempt, bytes } }) => {
+                        let course = &talk.peer.course;
                         let silent = !talk.proven || talk.heard.elapsed() >= GIVES_WAY;
-                        if !talk.peer.first && attempt > talk.peer.attempt && silent {
+                        if let Some(answer) = course.again(attempt, &bytes) {
+                            // Our last word did not arrive; what follows from it cannot have been heard either.
+                            talk.peer.utter(path, answer).await;
+                        } else if course.is_newer(attempt) && silent {
                             again = Some((path, attempt, bytes));
                             talk.over = Some(CloseReason::Replaced);
                         }

@@ -9,6 +9,7 @@ use halo_protocol::channel::{Limits, PathId, PathKind as Kind};
 use halo_protocol::signal::IceServer;
 use tokio::sync::{mpsc, watch};
 
+use super::course::Course;
 use super::{CloseReason, Connection};
 use crate::config::Direct;
 use crate::greeting::{Greeting, Instance};
@@ -101,9 +102,8 @@ pub(crate) struct Peer {
     pub(super) hub: mpsc::Sender<PeerNotice>,
     /// Paths that the hub brought.
     pub(super) carriers: BTreeMap<PathId, Carrier>,
-    /// The number of the last attempt at a handshake, by whoever speaks first. Later ones are higher, also of a task
-    /// that follows this one: it begins with the time.
-    pub(super) attempt: u32,
+    /// Of the last handshake.
+    pub(super) course: Course,
     /// The first message of another handshake, that ended the session before.
     pub(super) pending: Option<(PathId, u32, Vec<u8>)>,
 }
@@ -144,7 +144,7 @@ impl Peer {
             inbox,
             hub,
             carriers: BTreeMap::new(),
-            attempt: if first { attempt } else { 0 },
+            course: Course::new(first, if first { attempt } else { 0 }),
             pending: None,
         };
         // It ends when the hub lets go of its inbox.

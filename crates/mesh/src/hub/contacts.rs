@@ -1,6 +1,7 @@
 //! Peers as servers know them, and which of them are the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use halo_protocol::channel::PathId;
 use halo_protocol::signal::{ClientMessage, PeerId, SealedLine, ServerMessage, Topic};
@@ -19,12 +20,17 @@ const MOST_CONTACTS: usize = 256;
 /// Peers that are remembered as closed on purpose.
 const MOST_FINISHED: usize = 256;
 
+/// Until we say again who we are, to somebody who may not have heard it; doubles up to the second, which is the last.
+const HELLOS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32));
+
 /// A peer of a topic at one server.
 pub(super) struct Contact {
     line: SealedLine,
     /// Who it is, once it said so.
     instance: Option<Instance>,
     path: PathId,
+    /// When to say again who we are; `None` once the peer has said more than who it is, or never will.
+    again: Option<(Instant, Duration)>,
 }
 
 impl Joined {
@@ -88,9 +94,31 @@ impl Hub {
         let Some(you) = joined.names.get(&link) else { return };
         self.next += 1;
         let line = SealedLine::new(&joined.meeting.secret, *you, peer);
-        joined.contacts.insert((link, peer), Contact { line, instance: None, path });
+        let again = Some((Instant::now() + HELLOS.0, HELLOS.0));
+        joined.contacts.insert((link, peer), Contact { line, instance: None, path, again });
+        self.hello = self.hello.or(again.map(|(due, _)| due));
         let hello = Greeting::Hello { instance: joined.instance, side: joined.meeting.side };
         self.say_to(id, (link, peer), &hello);
+    }
+
+    /// Says again who we are to those who have not shown that they know.
+    pub(super) fn greet_again(&mut self) {
+        let now = Instant::now();
+        let mut waiting = Vec::new();
+        for (id, joined) in &mut self.meetings {
+            let hello = Greeting::Hello { instance: joined.instance, side: joined.meeting.side };
+            for (contact, known) in &mut joined.contacts {
+                let Some((due, pause)) = known.again.filter(|(due, _)| *due <= now) else { continue };
+                waiting.push((*id, *contact, hello.clone()));
+                let pause = pause * 2;
+                known.again = (pause <= HELLOS.1 && !joined.left).then_some((due + pause, pause));
+            }
+        }
+        for (id, contact, hello) in waiting {
+            self.say_to(id, contact, &hello);
+        }
+        let contacts = self.meetings.values().flat_map(|joined| joined.contacts.values());
+        self.hello = contacts.filter_map(|known| known.again).map(|(due, _)| due).min();
     }
 
     /// Seals something and hands it to the server.
@@ -130,6 +158,8 @@ impl Hub {
         match Greeting::decode(&opened) {
             Some(Greeting::Hello { instance, side }) => self.met(id, from, instance, side),
             Some(greeting) => {
+                // It speaks to us, so it knows who we are.
+                contact.again = None;
                 let Some(instance) = instance else { return };
                 if let Some(entry) = self.peers.get(&PeerKey { meeting: id, instance }) {
                     entry.tell(ToPeer::Said { path, greeting });

@@ -43,6 +43,8 @@ pub(crate) struct Hub {
     meetings: BTreeMap<MeetingId, Joined>,
     peers: BTreeMap<PeerKey, Entry>,
     next: u64,
+    /// When somebody is to be told again who we are.
+    hello: Option<Instant>,
     events: mpsc::Sender<MeshEvent>,
     backlog: VecDeque<MeshEvent>,
     options: watch::Sender<PeerOptions>,
@@ -95,6 +97,7 @@ impl Hub {
             meetings: BTreeMap::new(),
             peers: BTreeMap::new(),
             next: 1,
+            hello: None,
             events,
             backlog: VecDeque::new(),
             options: watch::Sender::new(options),
@@ -128,6 +131,9 @@ impl Hub {
                     // Nobody takes connections any more; those that were taken live on.
                     Err(_) => self.backlog.clear(),
                 },
+                () = sleep_until(self.hello.unwrap_or_else(Instant::now)), if self.hello.is_some() => {
+                    self.greet_again();
+                }
                 () = sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => self.wake(),
             }
         };

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use crate::world::{Node, Served, Two, device, says, secret, stream, two};
+use crate::world::{Node, Served, Two, device, message, says, secret, stream, two};
 
 /// What it does to a payload that it should hand on.
 type Mood = dyn FnMut(ServerMessage) -> Vec<ServerMessage> + Send;
@@ -111,6 +111,39 @@ async fn a_signaller_that_replays_old_messages_releases_nothing() {
     .await;
     let mut two = two(&hostile.url(), Direct::Off).await;
     converse(&mut two).await;
+}
+
+// threat: 26
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signaller_that_drops_and_swaps_delays_and_alters_nothing() {
+    let hostile = Hostile::start(|| {
+        let mut number = 0;
+        let mut held = None;
+        Box::new(move |message| {
+            number += 1;
+            match number % 7 {
+                // One in seven is lost, and one overtaken by the next.
+                3 if number > 7 => Vec::new(),
+                5 if number > 7 => {
+                    held = Some(message);
+                    Vec::new()
+                }
+                _ => std::iter::once(message).chain(held.take()).collect(),
+            }
+        })
+    })
+    .await;
+    let Two { a: _a, b: _b, here, mut there } = two(&hostile.url(), Direct::Off).await;
+    for number in 0..40_u8 {
+        here.send(stream(1), vec![number; 1000]).await.unwrap();
+    }
+    for number in 0..40_u8 {
+        assert_eq!(
+            message(&mut there, &mut Vec::new()).await,
+            (stream(1), vec![number; 1000]),
+            "in order, once"
+        );
+    }
 }
 
 // threat: 26
