@@ -35,8 +35,10 @@ pub struct Document {
 /// What applying some bytes did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Nothing of it was new.
+    /// Nothing changed: it was there already, or waits.
     pub known: bool,
+    /// Something in the document, of these bytes or of earlier ones, waits for changes that are not here.
+    pub waits: bool,
 }
 
 /// A state that an item was in.
@@ -122,7 +124,7 @@ impl Document {
         if !known {
             self.size = size;
         }
-        Ok(Change { known })
+        Ok(Change { known, waits: !self.inner.get_missing_deps(&[]).is_empty() })
     }
 
     /// About how many bytes it takes when it is saved.

@@ -2,6 +2,7 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use halo_protocol::credential::CredentialId;
 use halo_protocol::epoch::{Epoch, EpochShare, SEAL_INFO, SHARE_INFO, SealedKey};
 use halo_protocol::feed::{BlockHeader, EpochId};
 use halo_protocol::{FeedKey, SealTo, SpaceKey};
@@ -20,7 +21,7 @@ const UNSEALABLE: KeystoreError = KeystoreError::System { what: "seal" };
 pub struct ContentKey(Secret);
 
 impl Keys {
-    /// Begins an epoch: a fresh content key, sealed to each recipient.
+    /// Begins an epoch, after the revocations that hold: a fresh content key, sealed to each recipient.
     ///
     /// # Errors
     /// [`KeystoreError::System`] without randomness, or for a recipient whose key agrees on nothing.
@@ -29,10 +30,11 @@ impl Keys {
         space: SpaceKey,
         number: u64,
         previous: Vec<EpochId>,
+        after: Vec<CredentialId>,
         recipients: &[SealTo],
     ) -> Result<(Epoch, ContentKey), KeystoreError> {
         let content = ContentKey(Secret::make()?);
-        let mut epoch = Epoch { space, number, previous, keys: Vec::new() };
+        let mut epoch = Epoch { space, number, previous, after, keys: Vec::new() };
         let associated = epoch.associated();
         let seal = |to| content.sealed_to(to, SEAL_INFO, &associated);
         epoch.keys = recipients.iter().map(seal).collect::<Result<_, _>>()?;

@@ -11,13 +11,16 @@
 use prost::Message;
 use sha2::{Digest, Sha256};
 
+use crate::credential::CredentialId;
 use crate::feed::EpochId;
 use crate::keys::{AgreementKey, HybridId, Recipient, SpaceKey};
 
 /// Member devices of one epoch.
 pub const MOST_RECIPIENTS: usize = 1_024;
 /// Epochs that one may replace: those that were begun at once in several places.
-const MOST_PREVIOUS: usize = 64;
+pub const MOST_PREVIOUS: usize = 64;
+/// Revocations that one may come after.
+pub const MOST_AFTER: usize = 16 * 1_024;
 /// What [`Epoch::decode`] takes.
 pub const LONGEST_EPOCH: usize = 1_536 * 1024;
 /// What [`EpochShare::decode`] takes.
@@ -48,6 +51,11 @@ pub struct Epoch {
     pub number: u64,
     /// What it replaces.
     pub previous: Vec<EpochId>,
+    /// The revocations that held when it began ([`IdentityState::revocations`]), ascending: nobody whom they put out was given its
+    /// content key by a device that knew.
+    ///
+    /// [`IdentityState::revocations`]: crate::identity::IdentityState::revocations
+    pub after: Vec<CredentialId>,
     /// The content key, for each device that may read.
     pub keys: Vec<SealedKey>,
 }
@@ -78,6 +86,8 @@ struct Wire {
     previous: Vec<Vec<u8>>,
     #[prost(message, repeated, tag = "4")]
     keys: Vec<WireKey>,
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    after: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -142,16 +152,25 @@ impl Epoch {
             return Err(no("it is too long"));
         }
         let wire = Wire::decode(bytes).map_err(|_| no("it is no such message"))?;
-        if wire.keys.len() > MOST_RECIPIENTS || wire.previous.len() > MOST_PREVIOUS {
+        if wire.keys.len() > MOST_RECIPIENTS
+            || wire.previous.len() > MOST_PREVIOUS
+            || wire.after.len() > MOST_AFTER
+        {
             return Err(no("it has too many parts"));
+        }
+        if !wire.after.is_sorted_by(|one, next| one < next) {
+            return Err(no("what it comes after is out of order"));
         }
         let read = || -> Option<Self> {
             let previous =
                 wire.previous.iter().map(|id| Some(EpochId::from_bytes(id.as_slice().try_into().ok()?)));
+            let after =
+                wire.after.iter().map(|id| Some(CredentialId::from_bytes(id.as_slice().try_into().ok()?)));
             Some(Self {
                 space: SpaceKey::from_bytes(&wire.space).ok()?,
                 number: wire.number,
                 previous: previous.collect::<Option<_>>()?,
+                after: after.collect::<Option<_>>()?,
                 keys: wire.keys.iter().map(SealedKey::from_wire).collect::<Option<_>>()?,
             })
         };
@@ -178,6 +197,7 @@ impl Epoch {
             number: self.number,
             previous: self.previous.iter().map(|id| id.as_bytes().to_vec()).collect(),
             keys: Vec::new(),
+            after: self.after.iter().map(|id| id.as_bytes().to_vec()).collect(),
         }
     }
 }

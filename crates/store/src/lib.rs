@@ -20,7 +20,7 @@ mod store;
 
 pub use error::StoreError;
 pub use profile::{Creation, ProfileDir};
-pub use rows::feed::{BlockRow, FeedRow};
+pub use rows::feed::{BlockRow, EpochRow, FeedRow};
 pub use rows::grant::GrantRow;
 pub use rows::item::SpaceItems;
 pub use rows::refresh::{RefreshRow, RefreshUse};

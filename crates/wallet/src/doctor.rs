@@ -7,13 +7,14 @@ use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
 use halo_protocol::FeedKey;
 use halo_protocol::audit::verify_chain;
 use halo_protocol::credential::Credential;
-use halo_protocol::epoch::{Epoch, EpochShare};
+use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::BlockHeader;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::contents::{ContentKeys, read_epoch};
 use crate::error::WalletError;
-use crate::feeds::{ContentKeys, checked};
+use crate::feeds::checked;
 use crate::gauge::Gauge;
 use crate::handle::Wallet;
 use crate::open::Open;
@@ -146,15 +147,15 @@ impl Open {
     ) -> Result<(), WalletError> {
         let mut contents = ContentKeys::default();
         let mut opens = false;
-        for bytes in self.store.epochs(space)? {
-            match Epoch::decode(&bytes) {
-                Ok(epoch) => opens |= contents.add(&self.keys, &epoch),
+        for row in self.store.epochs(space)? {
+            match read_epoch(&row) {
+                Ok((by, epoch)) => opens |= contents.add(&self.keys, by, &epoch),
                 Err(error) => report.problems.push(format!("an epoch of space {space}: {error}")),
             }
         }
         for bytes in self.store.epoch_shares(space)? {
             match EpochShare::decode(&bytes) {
-                Ok(share) => opens |= contents.add_share(&self.keys, &share, 0),
+                Ok(share) => opens |= contents.add_share(&self.keys, &share),
                 Err(error) => report.problems.push(format!("a key of space {space}: {error}")),
             }
         }

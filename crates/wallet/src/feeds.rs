@@ -1,29 +1,24 @@
-//! What devices say in one space: this device's own feed, the feeds of the others, and the content keys that open them.
+//! What devices say in one space: this device's own feed and the feeds of the others.
 //!
 //! A block of this device is made here and kept in the transaction of what it says; a run of another device's blocks is
 //! judged here and applied by [`crate::ingest`].
 
 use std::collections::BTreeMap;
 
-use halo_echo::replication::{Open, Ready, Replica, ReplicaError, Taken, Timeframe, Void};
-use halo_keystore::{ContentKey, FeedSigner, Keys};
-use halo_protocol::credential::Cut;
-use halo_protocol::epoch::{Epoch, EpochShare};
+use halo_echo::replication::{Open as _, Ready, Replica, ReplicaError, Taken, Timeframe, Void};
+use halo_keystore::{FeedSigner, Keys};
+use halo_protocol::credential::{CredentialId, Cut};
+use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead, Vouch};
 use halo_protocol::identity::FeedState;
 use halo_protocol::{FeedKey, SealTo, Signature, SpaceKey};
 use halo_store::{BlockRow, FeedRow, Store, StoreError, Tx};
 
+use crate::contents::ContentKeys;
 use crate::error::WalletError;
 
 /// Blocks that are read at once.
 const STEP: usize = 1_000;
-
-/// The content keys of a space that this device was given, by epoch.
-#[derive(Default)]
-pub(crate) struct ContentKeys {
-    keys: BTreeMap<EpochId, (u64, ContentKey)>,
-}
 
 /// The feeds of one space.
 pub(crate) struct SpaceFeeds {
@@ -43,86 +38,18 @@ pub(crate) fn damaged(what: impl ToString) -> WalletError {
     WalletError::Damaged { what: what.to_string() }
 }
 
-impl ContentKeys {
-    /// Every content key of a space that opens for this device.
-    pub(crate) fn load(store: &Store, keys: &Keys, space: &str) -> Result<Self, WalletError> {
-        let mut contents = Self::default();
-        let mut numbers = BTreeMap::new();
-        for bytes in store.epochs(space)? {
-            let epoch = Epoch::decode(&bytes).map_err(damaged)?;
-            numbers.insert(epoch.id(), epoch.number);
-            contents.add(keys, &epoch);
-        }
-        for bytes in store.epoch_shares(space)? {
-            let share = EpochShare::decode(&bytes).map_err(damaged)?;
-            contents.add_share(keys, &share, numbers.get(&share.epoch).copied().unwrap_or_default());
-        }
-        Ok(contents)
-    }
-
-    /// Takes in an epoch; `false` if it does not open for this device.
-    pub(crate) fn add(&mut self, keys: &Keys, epoch: &Epoch) -> bool {
-        let opened = keys.open_epoch(epoch).ok();
-        opened.is_some_and(|content| {
-            self.keys.insert(epoch.id(), (epoch.number, content));
-            true
-        })
-    }
-
-    /// The one that this device writes under: the highest, and among those begun at once the one that all devices agree on.
-    fn newest(&self) -> Option<(EpochId, &ContentKey)> {
-        let newest = self.keys.iter().max_by_key(|(id, (number, _))| (*number, **id));
-        newest.map(|(id, (_, content))| (*id, content))
-    }
-
-    /// Takes in a content key that was given to this device later; `false` if it was given to another. Its epoch may be unknown.
-    pub(crate) fn add_share(&mut self, keys: &Keys, share: &EpochShare, number: u64) -> bool {
-        let opened = keys.open_share(share).ok();
-        opened.is_some_and(|content| {
-            self.keys.insert(share.epoch, (number, content));
-            true
-        })
-    }
-
-    /// Every content key, for a device that comes later.
-    pub(crate) fn shares(&self, keys: &Keys, to: &SealTo) -> Result<Vec<EpochShare>, WalletError> {
-        let each = self.keys.iter().map(|(id, (_, content))| Ok(keys.share_epoch(*id, content, to)?));
-        each.collect()
-    }
-
-    /// The number of the epoch that comes next, and which ones it replaces.
-    pub(crate) fn next(&self) -> (u64, Vec<EpochId>) {
-        let highest = self.keys.values().map(|(number, _)| *number).max().unwrap_or_default();
-        let tips = self.keys.iter().filter(|(_, (number, _))| *number == highest).map(|(id, _)| *id);
-        (highest.saturating_add(1), tips.collect())
-    }
-
-    /// An epoch that this device began.
-    pub(crate) fn begin(&mut self, epoch: &Epoch, content: ContentKey) {
-        self.keys.insert(epoch.id(), (epoch.number, content));
-    }
-}
-
-impl Open for ContentKeys {
-    type Error = WalletError;
-
-    fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Option<Payload>, WalletError> {
-        let Some((_, content)) = self.keys.get(&header.epoch) else { return Ok(None) };
-        Payload::decode(&content.open(header, sealed)?).map(Some).map_err(damaged)
-    }
-}
-
 impl SpaceFeeds {
-    /// Begins a space: its first epoch, for these devices, and an empty feed of this one.
+    /// Begins a space: its first epoch, for these devices and after these revocations, and an empty feed of this one.
     pub(crate) fn begin(
         keys: &Keys,
         key: &SpaceKey,
         space: &str,
         recipients: &[SealTo],
+        after: Vec<CredentialId>,
     ) -> Result<(Self, Epoch), WalletError> {
-        let (epoch, content) = keys.begin_epoch(*key, 0, Vec::new(), recipients)?;
+        let (epoch, content) = keys.begin_epoch(*key, 0, Vec::new(), after, recipients)?;
         let mut contents = ContentKeys::default();
-        contents.keys.insert(epoch.id(), (epoch.number, content));
+        contents.begin(keys.device_key(), &epoch, content);
         let signer = keys.feed(key)?;
         let mut replica = Replica::default();
         replica.admit(Feed::new(signer.feed_key()), 0);
@@ -169,15 +96,14 @@ impl SpaceFeeds {
         self.signer.feed_key()
     }
 
-    /// Makes this device's next block. It is said once [`Self::keep`] and [`Self::said`] were called.
-    pub(crate) fn write(&self, said: Payload) -> Result<Written, WalletError> {
+    /// Makes this device's next block, sealed under an epoch. It is said once [`Self::keep`] and [`Self::said`] were called.
+    pub(crate) fn write(&self, under: EpochId, said: Payload) -> Result<Written, WalletError> {
         let own = self.own();
         let timeframe = self.replica.applied().into_iter().filter(|(feed, _)| *feed != own).collect();
         let payload = Payload { timeframe, ..said }.encode();
-        let (epoch, content) =
-            self.contents.newest().ok_or_else(|| damaged("no epoch opens for this device"))?;
+        let content = self.contents.get(&under).ok_or_else(|| damaged("an epoch has no content key"))?;
         let mut feed = self.replica.feed(&own).cloned().unwrap_or_else(|| Feed::new(own));
-        let next = feed.next(epoch);
+        let next = feed.next(under);
         let sealed = content.seal(&next, &payload)?;
         let (block, head) = feed
             .append(next, sealed, &self.signer)

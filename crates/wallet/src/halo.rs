@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use halo_echo::query::{Query, evaluate};
 use halo_echo::{Document, DocumentId, Index, Item, NewItem, Pen, SpaceId, item_id};
 use halo_protocol::feed::Payload;
+use halo_protocol::identity::IdentityState;
 use halo_protocol::{SealTo, SpaceKey, Timestamp};
 use halo_store::{SpaceAppRow, SpaceRow, StoreError, Tx};
 use serde_json::{Map, Value, json};
@@ -56,6 +57,7 @@ impl Open {
         self.spaces.begun(id, row, fresh);
         let mut records = Vec::new();
         let mut said = Payload { credentials: self.credential_bytes(), ..Payload::default() };
+        said.epochs.extend(self.store.epochs(&id.to_string())?.into_iter().map(|row| row.bytes));
         let others: Vec<SpaceRow> = self.spaces.rows.values().filter(|row| !row.halo).cloned().collect();
         for row in others {
             let apps: Vec<SpaceAppRow> =
@@ -63,16 +65,16 @@ impl Open {
             let record = self.record_of(&row, &apps)?;
             self.spaces.records.insert(row.id.parse()?, record.id.clone());
             records.push(record);
-            said.epochs.extend(self.store.epochs(&row.id)?);
+            said.epochs.extend(self.store.epochs(&row.id)?.into_iter().map(|row| row.bytes));
         }
         self.say(id, said, |open, batch| open.add_to(batch, id, &records), |_| Ok(()))?;
         Ok(())
     }
 
-    /// Who reads what is said from now on: the devices of the identity.
-    pub(crate) fn recipients(&self) -> Vec<SealTo> {
+    /// Who reads what is said from now on, by `state`: the devices of the identity.
+    pub(crate) fn recipients_by(&self, state: &IdentityState) -> Vec<SealTo> {
         let own = self.keys.device_key();
-        let others = self.state.devices.iter().filter(|(key, device)| !device.revoked && **key != own);
+        let others = state.devices.iter().filter(|(key, device)| !device.revoked && **key != own);
         let others = others.map(|(_, device)| device.seal_to());
         std::iter::once(SealTo::Hybrid(self.keys.hybrid_key().clone())).chain(others).collect()
     }

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use halo_echo::{Document, DocumentId, EchoError, Item, Pen, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::credential::Cut;
-use halo_protocol::epoch::Epoch;
-use halo_protocol::feed::{Change, Payload};
+use halo_protocol::feed::{Change, EpochId, Payload};
 use halo_protocol::identity::IdentityState;
 use halo_protocol::{DeviceKey, SpaceKey};
-use halo_store::{SpaceAppRow, SpaceRow, Store, StoreError, Tx};
+use halo_store::{EpochRow, SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
 use crate::collection::By;
+use crate::contents::epoch_row;
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::{SpaceFeeds, Written, damaged};
@@ -74,10 +74,11 @@ impl Open {
         work: impl FnOnce(&mut Self, &mut Batch) -> Result<(), WalletError>,
         also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<(Vec<DocumentUpdated>, T), WalletError> {
+        let under = self.epoch_of(space)?;
         let mut batch = Batch::of(space);
         let kept = work(self, &mut batch).and_then(|()| {
             let (actors, app) = (std::mem::take(&mut batch.actors), self.hand.clone());
-            self.keep(space, std::mem::take(&mut batch.fresh), said, |tx| {
+            self.keep(space, under, std::mem::take(&mut batch.fresh), said, |tx| {
                 if let Some(app) = app {
                     let name = space.to_string();
                     actors.iter().try_for_each(|actor| tx.add_writer(&name, actor, &app))?;
@@ -124,6 +125,7 @@ impl Open {
     fn keep<T>(
         &mut self,
         space: SpaceId,
+        under: EpochId,
         fresh: BTreeMap<DocumentId, Vec<u8>>,
         said: Payload,
         also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
@@ -134,7 +136,7 @@ impl Open {
         if said == Payload::default() {
             return Ok(self.store.write(also)?);
         }
-        let written = self.feeds(space)?.write(said)?;
+        let written = self.feeds(space)?.write(under, said)?;
         let name = space.to_string();
         let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feed = feeds.get_mut(&space).ok_or(NO_SPACE)?;
@@ -147,6 +149,17 @@ impl Open {
         self.spaces.grown.insert(space);
         self.spaces.evict();
         Ok(done)
+    }
+
+    /// Says something under an epoch, without changes of documents.
+    pub(crate) fn keep_under<T>(
+        &mut self,
+        space: SpaceId,
+        under: EpochId,
+        said: Payload,
+        also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, WalletError> {
+        self.keep(space, under, BTreeMap::new(), said, also)
     }
 }
 
@@ -182,7 +195,7 @@ pub(crate) struct FreshSpace {
     items: Vec<Item>,
     feeds: SpaceFeeds,
     written: Written,
-    pub(crate) epoch: Epoch,
+    pub(crate) epoch: EpochRow,
 }
 
 impl FreshSpace {
@@ -194,16 +207,19 @@ impl FreshSpace {
     ) -> Result<Self, WalletError> {
         let root = DocumentId::from_bytes(&row.root)?;
         let saved = directory.save();
-        let (feeds, epoch) = SpaceFeeds::begin(&open.keys, key, &row.id, &open.recipients())?;
+        let after = open.state.revocations.clone();
+        let to = open.recipients_by(&open.state);
+        let (feeds, epoch) = SpaceFeeds::begin(&open.keys, key, &row.id, &to, after)?;
         let changes = vec![Change { document: row.root, bytes: saved.clone() }];
-        let written = feeds.write(Payload { changes, ..Payload::default() })?;
+        let written = feeds.write(epoch.id(), Payload { changes, ..Payload::default() })?;
         let items = Item::all_in(root, &directory.objects());
+        let epoch = epoch_row(&open.keys.device_key(), &epoch);
         Ok(Self { root, saved, items, feeds, written, epoch })
     }
 
     pub(crate) fn keep(&self, tx: &mut Tx<'_>, row: &SpaceRow) -> Result<(), StoreError> {
         tx.add_space(row)?;
-        tx.add_epoch(&row.id, self.epoch.id().as_bytes(), self.epoch.number, &self.epoch.encode())?;
+        tx.add_epoch(&row.id, &self.epoch)?;
         self.feeds.keep(tx, &self.written)?;
         tx.save_document(&row.id, self.root.as_bytes(), &self.saved)?;
         tx.grow_space(&row.id, size(self.saved.len()))?;

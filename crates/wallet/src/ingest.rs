@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{Ready, ReplicaError};
 use halo_echo::{DocumentId, SpaceId};
-use halo_protocol::Verified;
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Branch, FeedError, Fork, ForkProof, Payload, SignedHead};
+use halo_protocol::{DeviceKey, Verified};
 use halo_store::{Store, StoreError, Tx};
 
+use crate::contents::epoch_row;
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::feeds::{block_row, run_of};
@@ -59,7 +60,8 @@ pub(crate) enum IngestError {
 #[derive(Default)]
 struct Aside {
     credentials: Vec<Verified<Credential>>,
-    epochs: Vec<Epoch>,
+    /// With who began them.
+    epochs: Vec<(DeviceKey, Epoch)>,
     shares: Vec<Share>,
 }
 
@@ -196,7 +198,10 @@ impl Open {
                     .iter()
                     .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
                 aside.credentials.extend(genuine);
-                aside.epochs.extend(epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok()));
+                if let Some(by) = self.device_of(&ready.feed) {
+                    let genuine = epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok());
+                    aside.epochs.extend(genuine.map(|epoch| (by, epoch)));
+                }
                 let ours = shares.iter().filter_map(|bytes| Share::decode(bytes));
                 aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
             }
@@ -234,7 +239,8 @@ impl Open {
             Err(error) => return Err(error),
         };
         match held.document.apply(bytes) {
-            Ok(change) => Ok(!change.known || held.is_new),
+            // What waits is in no other block: whoever built on void ones says those again later.
+            Ok(change) => Ok(!change.known || change.waits || held.is_new),
             Err(error) => {
                 tracing::warn!(%error, document = %id, "a change of another device was left out");
                 // It may have taken a part.
@@ -250,10 +256,10 @@ impl Open {
     /// Takes in what was said besides changes, and is in the store by now.
     fn learn_aside(&mut self, space: SpaceId, aside: Aside, done: &mut Ingested) -> Result<(), WalletError> {
         let mut opened: BTreeSet<SpaceId> = BTreeSet::new();
-        for epoch in &aside.epochs {
+        for (by, epoch) in &aside.epochs {
             let space = SpaceId::of_key(epoch.space.as_bytes());
             if let Some(feeds) = self.spaces.feeds.get_mut(&space)
-                && feeds.contents.add(&self.keys, epoch)
+                && feeds.contents.add(&self.keys, *by, epoch)
             {
                 opened.insert(space);
             }
@@ -313,9 +319,9 @@ impl Aside {
         for credential in &self.credentials {
             tx.learn_credential(credential, now)?;
         }
-        self.epochs.iter().try_for_each(|epoch| {
+        self.epochs.iter().try_for_each(|(by, epoch)| {
             let space = SpaceId::of_key(epoch.space.as_bytes()).to_string();
-            tx.add_epoch(&space, epoch.id().as_bytes(), epoch.number, &epoch.encode())
+            tx.add_epoch(&space, &epoch_row(by, epoch))
         })?;
         self.shares.iter().try_for_each(|share| share.keep(tx))
     }

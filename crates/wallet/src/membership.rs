@@ -6,7 +6,7 @@ use halo_protocol::credential::{
     AdmittedFeed, Assertion, Credential, CredentialId, Cut, Draft, MOST_PARENTS,
 };
 use halo_protocol::feed::{BlockHeader, Change, Payload};
-use halo_protocol::{FeedKey, SpaceKey, Timestamp, Verified};
+use halo_protocol::{DeviceKey, FeedKey, SpaceKey, Timestamp, Verified};
 
 use crate::engine::clock;
 use crate::error::WalletError;
@@ -26,6 +26,11 @@ impl Open {
     /// Where a feed ends, if it was cut.
     pub(crate) fn cut_of(&self, feed: &FeedKey) -> Option<Cut> {
         self.state.feeds.values().find_map(|feeds| feeds.get(feed)).and_then(|feed| feed.cut)
+    }
+
+    /// Whose a feed is.
+    pub(crate) fn device_of(&self, feed: &FeedKey) -> Option<DeviceKey> {
+        self.state.feeds.values().find_map(|feeds| feeds.get(feed)).map(|feed| feed.device)
     }
 
     /// Signs an assertion as this device; it counts once it is kept and learnt.

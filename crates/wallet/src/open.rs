@@ -3,7 +3,7 @@
 //! Every change is one transaction that holds the change itself and the entry of the activity log that tells
 //! of it, so neither is ever there without the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -301,6 +301,18 @@ impl Open {
         self.credentials.iter().map(|credential| credential.bytes().to_vec()).collect()
     }
 
+    /// Names of every credential.
+    pub(crate) fn credential_ids(&self) -> BTreeSet<CredentialId> {
+        self.credentials.iter().map(|credential| credential.id()).collect()
+    }
+
+    /// What all credentials would say together with one more.
+    pub(crate) fn state_with(&self, credential: Verified<Credential>) -> Result<IdentityState, WalletError> {
+        let mut all = self.credentials.clone();
+        all.push(credential);
+        self.judged(&all)
+    }
+
     /// Takes in credentials that are in the store by now.
     pub(crate) fn learn(&mut self, credentials: Vec<Verified<Credential>>) -> Result<(), WalletError> {
         for credential in credentials {
@@ -316,10 +328,14 @@ impl Open {
 
     /// Works out what the credentials say.
     fn judge(&mut self) -> Result<(), WalletError> {
+        self.state = self.judged(&self.credentials)?;
+        Ok(())
+    }
+
+    fn judged(&self, credentials: &[Verified<Credential>]) -> Result<IdentityState, WalletError> {
         let seen: BTreeMap<[u8; 32], Timestamp> = self.store.credentials_seen()?.into_iter().collect();
         let first_seen = |id: &CredentialId| seen.get(id.as_bytes()).copied();
-        self.state = IdentityState::judge(&self.identity_key, &self.credentials, first_seen);
-        Ok(())
+        Ok(IdentityState::judge(&self.identity_key, credentials, first_seen))
     }
 
     /// Every credential of the identity.

@@ -5,7 +5,7 @@
 //! own.
 
 use halo_echo::SpaceId;
-use halo_protocol::epoch::{Epoch, EpochShare};
+use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::EpochId;
 use halo_protocol::identity::DeviceState;
 use halo_protocol::{DeviceKey, SealTo};
@@ -54,7 +54,7 @@ impl Share {
     pub(crate) fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         match self {
             Self::Content(space, share) => {
-                tx.add_epoch_share(&space.to_string(), share.epoch.as_bytes(), &share.encode())
+                tx.put_epoch_share(&space.to_string(), share.epoch.as_bytes(), &share.encode())
             }
             // Kept once they are open, sealed by this device's own key.
             Self::Seeds(_) => Ok(()),
@@ -67,9 +67,10 @@ impl Open {
     pub(crate) fn shares_for(&mut self, to: &SealTo) -> Result<Vec<Share>, WalletError> {
         let mut shares = vec![Share::Seeds(self.keys.share_alias_seed(to)?)];
         let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
+        let known = self.credential_ids();
         for id in ids {
             let keys = self.keys.clone();
-            let content = self.feeds(id)?.contents.shares(&keys, to)?;
+            let content = self.feeds(id)?.contents.shares(&keys, to, |id| known.contains(id))?;
             shares.extend(content.into_iter().map(|share| Share::Content(id, share)));
         }
         Ok(shares)
@@ -85,7 +86,8 @@ impl Open {
         let device = self.state.devices.get(device).filter(|device| !device.revoked);
         let Some(to) = device.map(DeviceState::seal_to) else { return Ok(Vec::new()) };
         let keys = self.keys.clone();
-        let mut shares = self.feeds(space)?.contents.shares(&keys, &to)?;
+        let known = self.credential_ids();
+        let mut shares = self.feeds(space)?.contents.shares(&keys, &to, |id| known.contains(id))?;
         shares.retain(|share| epochs.contains(&share.epoch));
         Ok(shares)
     }
@@ -123,14 +125,9 @@ impl Open {
         match share {
             Share::Content(space, share) => {
                 let keys = self.keys.clone();
-                let epochs = self.store.epochs(&space.to_string())?;
-                let epoch = epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok());
-                let number = epoch.filter(|epoch| epoch.id() == share.epoch).map(|epoch| epoch.number).max();
-                let Some(feeds) = self.spaces.feeds.get_mut(space) else {
-                    // Read from the store once the space is looked at.
-                    return Ok(None);
-                };
-                Ok(feeds.contents.add_share(&keys, share, number.unwrap_or_default()).then_some(*space))
+                // Otherwise read from the store once the space is looked at.
+                let feeds = self.spaces.feeds.get_mut(space);
+                Ok(feeds.is_some_and(|feeds| feeds.contents.add_share(&keys, share)).then_some(*space))
             }
             Share::Seeds(sealed) => {
                 let Some(keys) = std::sync::Arc::get_mut(&mut self.keys) else {

@@ -306,7 +306,7 @@ impl Open {
         let halo = self.halo()?;
         let said = Payload {
             credentials: vec![admission.bytes().to_vec()],
-            epochs: vec![fresh.epoch.encode()],
+            epochs: vec![fresh.epoch.bytes.clone()],
             ..Payload::default()
         };
         self.say(

@@ -317,7 +317,8 @@ impl Device {
         let keys = devices.filter(|device| !device.revoked).map(key).collect();
         // Two that begin at once begin two.
         let previous = vec![EpochId::from_bytes(*self.key.device().as_bytes())];
-        let epoch = Epoch { space: space(), number, previous, keys };
+        let after = self.state.as_ref().unwrap().revocations.clone();
+        let epoch = Epoch { space: space(), number, previous, after, keys };
         self.disk.keys.opens.insert(epoch.id());
         self.disk.keys.begun.insert(epoch.id(), (self.key.device(), epoch.clone()));
         epoch

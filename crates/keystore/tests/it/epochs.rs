@@ -29,7 +29,7 @@ fn header(keys: &Keys, epoch: EpochId) -> BlockHeader {
 fn an_epoch_opens_for_those_it_names_by_either_kind_of_key() {
     let (laptop, phone, old, stranger) = (device(), device(), device(), device());
     let to = [hybrid(&laptop), hybrid(&phone), SealTo::Agreement(old.agreement_key())];
-    let (epoch, content) = laptop.begin_epoch(space(&laptop), 0, vec![], &to).unwrap();
+    let (epoch, content) = laptop.begin_epoch(space(&laptop), 0, vec![], vec![], &to).unwrap();
     let read = Epoch::decode(&epoch.encode()).unwrap();
     let header = header(&laptop, epoch.id());
     let sealed = content.seal(&header, b"what is said").unwrap();
@@ -45,8 +45,10 @@ fn an_epoch_opens_for_those_it_names_by_either_kind_of_key() {
 fn a_revoked_device_opens_no_epoch_begun_without_it() {
     let (laptop, thief) = (device(), device());
     let space = space(&laptop);
-    let (before, first) = laptop.begin_epoch(space, 0, vec![], &[hybrid(&laptop), hybrid(&thief)]).unwrap();
-    let (after, second) = laptop.begin_epoch(space, 1, vec![before.id()], &[hybrid(&laptop)]).unwrap();
+    let (before, first) =
+        laptop.begin_epoch(space, 0, vec![], vec![], &[hybrid(&laptop), hybrid(&thief)]).unwrap();
+    let (after, second) =
+        laptop.begin_epoch(space, 1, vec![before.id()], vec![], &[hybrid(&laptop)]).unwrap();
     assert!(thief.open_epoch(&before).is_ok());
     assert_eq!(code(thief.open_epoch(&after)), "keystore.sealed_value");
     // Nor with what it has: the old content key, or the new one claimed to be sealed to it.
@@ -64,7 +66,7 @@ fn a_revoked_device_opens_no_epoch_begun_without_it() {
 fn an_epoch_that_was_altered_opens_for_nobody() {
     let laptop = device();
     for to in [hybrid(&laptop), SealTo::Agreement(laptop.agreement_key())] {
-        let (epoch, _) = laptop.begin_epoch(space(&laptop), 3, vec![], &[to]).unwrap();
+        let (epoch, _) = laptop.begin_epoch(space(&laptop), 3, vec![], vec![], &[to]).unwrap();
         let other = Epoch { number: 4, ..epoch.clone() };
         assert_eq!(code(laptop.open_epoch(&other)), "keystore.sealed_value", "the number is covered");
         for at in [0, 31, epoch.keys[0].encapsulated.len() - 1] {
@@ -81,7 +83,7 @@ fn an_epoch_that_was_altered_opens_for_nobody() {
 #[test]
 fn a_share_gives_one_epoch_to_one_device() {
     let (laptop, phone, stranger) = (device(), device(), device());
-    let (epoch, content) = laptop.begin_epoch(space(&laptop), 0, vec![], &[hybrid(&laptop)]).unwrap();
+    let (epoch, content) = laptop.begin_epoch(space(&laptop), 0, vec![], vec![], &[hybrid(&laptop)]).unwrap();
     for to in [hybrid(&phone), SealTo::Agreement(phone.agreement_key())] {
         let share = laptop.share_epoch(epoch.id(), &content, &to).unwrap();
         let share = EpochShare::decode(&share.encode()).unwrap();
@@ -101,7 +103,7 @@ fn the_words_open_what_was_sealed_to_the_recovery_key() {
     let identity = laptop.make_identity().unwrap();
     let recovery = identity.recovery_key().unwrap();
     let (epoch, content) =
-        laptop.begin_epoch(space(&laptop), 0, vec![], std::slice::from_ref(&recovery)).unwrap();
+        laptop.begin_epoch(space(&laptop), 0, vec![], vec![], std::slice::from_ref(&recovery)).unwrap();
     // Another machine, with nothing but the words.
     let words = identity.phrase().words();
     let other = device();
@@ -204,7 +206,7 @@ fn the_seeds_of_another_identity_are_not_taken() {
 #[test]
 fn a_share_names_its_recipient_by_the_hash_of_its_key() {
     let laptop = device();
-    let (epoch, _) = laptop.begin_epoch(space(&laptop), 0, vec![], &[hybrid(&laptop)]).unwrap();
+    let (epoch, _) = laptop.begin_epoch(space(&laptop), 0, vec![], vec![], &[hybrid(&laptop)]).unwrap();
     assert_eq!(epoch.keys[0].recipient, Recipient::Hybrid(laptop.hybrid_key().id()));
     assert_eq!(epoch.keys[0].encapsulated.len(), 1_120);
 }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::Graph;
-use super::{DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, PROBATION, Why};
+use super::{
+    DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION,
+    Why,
+};
 use crate::credential::{Assertion, Credential, CredentialId, Cut, Draft};
 use crate::keys::{DeviceKey, FeedKey, IdentityKey, SpaceKey};
 use crate::time::Timestamp;
@@ -147,6 +150,7 @@ impl Judgement {
             identity_key: *identity,
             feeds: self.feeds(graph, &cuts),
             unwitnessed: self.unwitnessed(identity, graph),
+            revocations: self.revocations(graph),
             devices: self.devices,
             profile,
             grants,
@@ -206,6 +210,20 @@ impl Judgement {
                 return gone;
             }
         }
+    }
+
+    /// The revocations that hold, a bounded number of each device.
+    fn revocations(&self, graph: &Graph<'_>) -> Vec<CredentialId> {
+        let mut each: BTreeMap<DeviceKey, usize> = BTreeMap::new();
+        let mut counts = |id: &&CredentialId| {
+            let device = revoked_by(graph, id).filter(|device| self.devices.contains_key(device));
+            device.is_some_and(|device| {
+                let number = each.entry(device).or_default();
+                *number += 1;
+                *number <= MOST_REVOCATIONS_OF_A_DEVICE
+            })
+        };
+        self.valid.iter().filter(|id| counts(id)).copied().collect()
     }
 
     /// Authorisations by devices that once were on probation here and were not when they said them.

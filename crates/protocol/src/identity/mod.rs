@@ -17,7 +17,7 @@
 mod graph;
 mod judgement;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::credential::{
@@ -36,6 +36,8 @@ use judgement::Judgement;
 pub const PROBATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Feeds of one device in one space; what it admits beyond does not count.
 pub const MOST_FEEDS_OF_A_DEVICE: usize = 16;
+/// Revocations of one device that an epoch must come after. One would do; there are several where devices revoke at once.
+pub const MOST_REVOCATIONS_OF_A_DEVICE: usize = 16;
 
 /// A device of the identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +111,9 @@ pub struct IdentityState {
     /// Devices that were let in by devices off probation, as far as is known here and nobody has witnessed yet. A device that is off
     /// probation itself says [`Assertion::Endorsed`] of each, so that those who learn of both at once agree.
     pub unwitnessed: Vec<CredentialId>,
+    /// The revocations that hold, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins now comes
+    /// after these.
+    pub revocations: Vec<CredentialId>,
     /// Credentials that no other cites.
     pub heads: Vec<CredentialId>,
     /// What counts for nothing, and why.
@@ -174,25 +179,28 @@ impl IdentityState {
         Judgement::new(identity, &graph, &first_seen).state(identity, &graph)
     }
 
-    /// Whether this identity's devices may write under an epoch that `by` began: it and everybody whom the epoch names are in. A revoked
-    /// device knows the content key of what it began, and of what was sealed to it.
+    /// Whether this identity's devices may write under an epoch that `by` began: it and everybody whom the epoch names are in, and whoever
+    /// began it knew of every revocation that holds. A revoked device knows the content key of what it began, of what was sealed to it,
+    /// and of whatever it was given while nobody knew better.
     #[must_use]
     pub fn may_write_under(&self, by: &DeviceKey, epoch: &Epoch) -> bool {
-        let is_in = |device: &DeviceState| !device.revoked;
-        let names = |recipient: &Recipient| {
-            let of_device = |device: &DeviceState| {
-                is_in(device)
-                    && match recipient {
-                        Recipient::Agreement(key) => device.agreement_key == *key,
-                        Recipient::Hybrid(id) => {
-                            device.hybrid_key.as_ref().is_some_and(|key| key.id() == *id)
-                        }
-                    }
-            };
-            let recovery = self.recovery_key.as_ref().map(|key| Recipient::Hybrid(key.id()));
-            recovery.as_ref() == Some(recipient) || self.devices.values().any(of_device)
-        };
-        self.devices.get(by).is_some_and(is_in) && epoch.keys.iter().all(|key| names(&key.recipient))
+        let is_in = |device: &&DeviceState| !device.revoked;
+        if !self.is_after_all(epoch) || self.devices.get(by).filter(is_in).is_none() {
+            return false;
+        }
+        let hybrid = |key: &HybridKey| Recipient::Hybrid(key.id());
+        let mut readers: BTreeSet<Recipient> = self.recovery_key.iter().map(hybrid).collect();
+        for device in self.devices.values().filter(is_in) {
+            readers.insert(Recipient::Agreement(device.agreement_key));
+            readers.extend(device.hybrid_key.iter().map(hybrid));
+        }
+        epoch.keys.iter().all(|key| readers.contains(&key.recipient))
+    }
+
+    /// Whether an epoch was begun by somebody who knew of every revocation that holds.
+    #[must_use]
+    pub fn is_after_all(&self, epoch: &Epoch) -> bool {
+        self.revocations.iter().all(|id| epoch.after.binary_search(id).is_ok())
     }
 
     /// The authorisations that lead from a device to the identity key, the device's own first; `None` if it does not

@@ -7,7 +7,9 @@ use halo_protocol::credential::{
 };
 use halo_protocol::epoch::{Epoch, EpochShare, SealedKey};
 use halo_protocol::feed::BlockHash;
-use halo_protocol::identity::{IdentityState, MOST_FEEDS_OF_A_DEVICE, PROBATION, Why};
+use halo_protocol::identity::{
+    IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION, Why,
+};
 use halo_protocol::{
     FeedKey, HybridId, HybridKey, Recipient, SealTo, SignatureError, SpaceKey, Timestamp, Verified,
 };
@@ -605,10 +607,11 @@ fn nobody_writes_under_an_epoch_that_a_revoked_device_began_or_was_given() {
     two.set.push(two.laptop.says(two.laptop.bytes(), seal(6), &two.heads(), NOON));
     let recovery = Assertion::IdentityRecovery { identity_key: two.ada.identity(), recovery_key: hybrid(7) };
     two.set.push(two.ada.says(two.ada.bytes(), recovery, &two.heads(), NOON));
-    let epoch = |fills: &[u8]| Epoch {
+    let epoch = |fills: &[u8], after: &[CredentialId]| Epoch {
         space: space(SPACE),
         number: 0,
         previous: vec![],
+        after: after.to_vec(),
         keys: fills
             .iter()
             .map(|fill| SealedKey {
@@ -620,12 +623,47 @@ fn nobody_writes_under_an_epoch_that_a_revoked_device_began_or_was_given() {
     };
     let (laptop, phone) = (two.laptop.device(), two.phone.device());
     let before = state(&two.ada, &two.set);
-    assert!(before.may_write_under(&phone, &epoch(&[5, 6, 7])));
-    assert!(!before.may_write_under(&phone, &epoch(&[5, 6, 8])), "nobody knows whose that is");
-    assert!(!before.may_write_under(&Key::new(66).device(), &epoch(&[5, 6])), "a stranger's");
-    two.set.push(two.laptop.revokes(&two.phone, &two.heads()));
+    assert!(before.may_write_under(&phone, &epoch(&[5, 6, 7], &[])));
+    assert!(!before.may_write_under(&phone, &epoch(&[5, 6, 8], &[])), "nobody knows whose that is");
+    assert!(!before.may_write_under(&Key::new(66).device(), &epoch(&[5, 6], &[])), "a stranger's");
+    let revocation = two.laptop.revokes(&two.phone, &two.heads());
+    let known = [revocation.id()];
+    two.set.push(revocation);
     let after = state(&two.ada, &two.set);
-    assert!(!after.may_write_under(&phone, &epoch(&[6, 7])), "it knows what it began");
-    assert!(!after.may_write_under(&laptop, &epoch(&[5, 6, 7])), "it was given this one");
-    assert!(after.may_write_under(&laptop, &epoch(&[6, 7])));
+    assert_eq!(after.revocations, known);
+    assert!(!after.may_write_under(&phone, &epoch(&[6, 7], &known)), "it knows what it began");
+    assert!(!after.may_write_under(&laptop, &epoch(&[5, 6, 7], &known)), "it was given this one");
+    assert!(!after.may_write_under(&laptop, &epoch(&[6, 7], &[])), "it may have been given this one later");
+    assert!(after.may_write_under(&laptop, &epoch(&[6, 7], &known)));
+}
+
+#[test]
+fn an_epoch_says_which_revocations_it_comes_after_in_one_order() {
+    let epoch = |after: &[u8]| Epoch {
+        space: space(SPACE),
+        number: 1,
+        previous: vec![],
+        after: after.iter().map(|fill| CredentialId::from_bytes([*fill; 32])).collect(),
+        keys: vec![],
+    };
+    let good = epoch(&[1, 2]);
+    assert_eq!(Epoch::decode(&good.encode()).unwrap(), good);
+    assert_ne!(good.associated(), epoch(&[1]).associated(), "the seals of its keys cover it");
+    for bad in [epoch(&[2, 1]), epoch(&[1, 1])] {
+        assert!(Epoch::decode(&bad.encode()).is_err(), "{:?}", bad.after);
+    }
+    let short = [good.encode(), field(5, &[9; 31])].concat();
+    assert!(Epoch::decode(&short).is_err());
+}
+
+#[test]
+fn of_each_device_a_bounded_number_of_revocations_is_named() {
+    let mut two = Two::new();
+    let heads = two.heads();
+    for number in 0..40 {
+        two.set.push(two.laptop.cuts(&two.phone, vec![cut(9, number + 1)], &heads));
+    }
+    let named = state(&two.ada, &two.set).revocations;
+    assert_eq!(named.len(), MOST_REVOCATIONS_OF_A_DEVICE);
+    assert!(named.is_sorted());
 }

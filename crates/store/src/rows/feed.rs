@@ -20,6 +20,19 @@ pub struct FeedRow {
     pub applied: u64,
 }
 
+/// An epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochRow {
+    /// Its name.
+    pub id: [u8; 32],
+    /// Its number.
+    pub number: u64,
+    /// Which device began it.
+    pub by: [u8; 32],
+    /// The epoch, encoded.
+    pub bytes: Vec<u8>,
+}
+
 /// A block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockRow {
@@ -38,11 +51,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Io`].
-    pub fn epochs(&self, space: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub fn epochs(&self, space: &str) -> Result<Vec<EpochRow>, StoreError> {
         let mut query = self
             .connection()
-            .prepare_cached("SELECT bytes FROM epoch WHERE space = ?1 ORDER BY number, id")?;
-        let rows = query.query_map([space], |row| row.get(0))?;
+            .prepare_cached("SELECT id, number, by, bytes FROM epoch WHERE space = ?1 ORDER BY number, id")?;
+        let rows = query.query_map([space], |row| {
+            Ok(EpochRow { id: row.get(0)?, number: count(row.get(1)?), by: row.get(2)?, bytes: row.get(3)? })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -114,29 +129,25 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
-    pub fn add_epoch(
-        &mut self,
-        space: &str,
-        id: &[u8; 32],
-        number_of: u64,
-        bytes: &[u8],
-    ) -> Result<(), StoreError> {
+    pub fn add_epoch(&mut self, space: &str, epoch: &EpochRow) -> Result<(), StoreError> {
         self.connection()
             .prepare_cached(
-                "INSERT INTO epoch (id, space, number, bytes) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                "INSERT INTO epoch (id, space, number, by, bytes) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO NOTHING",
             )?
-            .execute(params![id, space, number(number_of), bytes])?;
+            .execute(params![epoch.id, space, number(epoch.number), epoch.by, epoch.bytes])?;
         Ok(())
     }
 
-    /// Keeps the content key of an epoch, sealed to this device; one that is there already stays.
+    /// Keeps the content key of an epoch, sealed to this device, in place of one that was given before.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
-    pub fn add_epoch_share(&mut self, space: &str, epoch: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+    pub fn put_epoch_share(&mut self, space: &str, epoch: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
         self.connection()
             .prepare_cached(
-                "INSERT INTO epoch_share (epoch, space, bytes) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                "INSERT INTO epoch_share (epoch, space, bytes) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (epoch) DO UPDATE SET space = excluded.space, bytes = excluded.bytes",
             )?
             .execute(params![epoch, space, bytes])?;
         Ok(())

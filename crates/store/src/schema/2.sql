@@ -55,6 +55,8 @@ CREATE TABLE epoch (
     id     BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 32),
     space  TEXT NOT NULL,
     number INTEGER NOT NULL,
+    -- Which device began it: nobody writes under what one began that is out by now.
+    by     BLOB NOT NULL CHECK (length(by) = 32),
     bytes  BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX epoch_space ON epoch (space, number);

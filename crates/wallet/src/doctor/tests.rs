@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use halo_keystore::{KeychainChoice, MemoryKeychain};
 use halo_protocol::audit::{AuditEntry, AuditEvent};
-use halo_store::{BlockRow, FeedRow};
+use halo_store::{BlockRow, EpochRow, FeedRow};
 use serde_json::json;
 
 use super::*;
@@ -67,10 +67,7 @@ fn with_blocks(
     open.store.write(|tx| {
         tx.delete_space(space)?;
         tx.add_space(&row)?;
-        for bytes in &epochs {
-            let epoch = Epoch::decode(bytes).unwrap();
-            tx.add_epoch(space, epoch.id().as_bytes(), epoch.number, bytes)?;
-        }
+        epochs.iter().try_for_each(|epoch| tx.add_epoch(space, epoch))?;
         tx.put_feed(space, &feed)?;
         blocks.iter().try_for_each(|block| tx.add_block(&feed.key, block))?;
         for (id, bytes) in &documents {
@@ -124,7 +121,12 @@ const DAMAGES: [(&str, Damage); 14] = [
     }),
     ("a feed of space", |open, space, _| with_blocks(open, space, |blocks| blocks[0].header[40] ^= 1)),
     ("an epoch of space", |open, space, _| {
-        Ok(open.store.write(|tx| tx.add_epoch(space, &[9; 32], 1, b"no epoch"))?)
+        Ok(open.store.write(|tx| {
+            tx.add_epoch(
+                space,
+                &EpochRow { id: [9; 32], number: 1, by: [9; 32], bytes: b"no epoch".to_vec() },
+            )
+        })?)
     }),
     ("the activity log is not what was written from entry", |open, space, _| {
         // By a key that is another's.
@@ -137,11 +139,10 @@ const DAMAGES: [(&str, Damage); 14] = [
     ("has no document that lists its items", |open, space, _| {
         let row = open.store.spaces()?.into_iter().find(|row| row.id == space).unwrap();
         let epochs = open.store.epochs(space)?;
-        let epoch = Epoch::decode(&epochs[0]).unwrap();
         Ok(open.store.write(|tx| {
             tx.delete_space(space)?;
             tx.add_space(&row)?;
-            tx.add_epoch(space, epoch.id().as_bytes(), epoch.number, &epochs[0])
+            tx.add_epoch(space, &epochs[0])
         })?)
     }),
 ];

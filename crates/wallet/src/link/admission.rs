@@ -16,6 +16,7 @@ use halo_protocol::{AgreementKey, DeviceKey, HybridKey, IdentityKey, SealTo};
 use halo_store::{SpaceRow, Store};
 use prost::Message;
 
+use crate::contents::epoch_row;
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::feeds::damaged;
@@ -42,6 +43,9 @@ struct Wire {
     /// Who let it in.
     #[prost(bytes = "vec", tag = "6")]
     by: Vec<u8>,
+    /// Which device began each of the epochs.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    began: Vec<Vec<u8>>,
 }
 
 impl Engine {
@@ -86,11 +90,13 @@ impl Engine {
             Share::Content(space, share) if *space == halo => Some(share.encode()),
             _ => None,
         };
+        let epochs = open.store.epochs(&halo.to_string())?;
         let admission = Wire {
             identity_key: open.identity_key.as_bytes().to_vec(),
             credentials: open.credential_bytes(),
             seeds: open.keys.share_alias_seed(&to)?,
-            epochs: open.store.epochs(&halo.to_string())?,
+            began: epochs.iter().map(|row| row.by.to_vec()).collect(),
+            epochs: epochs.into_iter().map(|row| row.bytes).collect(),
             shares: shares.iter().filter_map(of_halo).collect(),
             by: own.as_bytes().to_vec(),
         };
@@ -136,8 +142,13 @@ impl Open {
             created: clock(),
             halo: true,
         };
-        let epochs = wire.epochs.iter().map(|bytes| Epoch::decode(bytes)).collect::<Result<Vec<_>, _>>();
-        let epochs = epochs.map_err(|_| no("has an epoch that is none"))?;
+        if wire.epochs.len() != wire.began.len() {
+            return Err(no("does not say who began its epochs"));
+        }
+        let epochs = wire.epochs.iter().zip(&wire.began).map(|(bytes, by)| {
+            Some(epoch_row(&DeviceKey::from_bytes(by).ok()?, &Epoch::decode(bytes).ok()?))
+        });
+        let epochs = epochs.collect::<Option<Vec<_>>>().ok_or_else(|| no("has an epoch that is none"))?;
         let shares = wire.shares.iter().map(|bytes| EpochShare::decode(bytes)).collect::<Result<Vec<_>, _>>();
         let shares = shares.map_err(|_| no("has a key that is none"))?;
         let entry =
@@ -162,11 +173,9 @@ impl Open {
             tx.put_setting(setting::IDENTITY_KEY, &identity_key)?;
             tx.put_setting(setting::PHRASE_CONFIRMED, &true)?;
             tx.add_space(&row)?;
-            for epoch in &epochs {
-                tx.add_epoch(&row.id, epoch.id().as_bytes(), epoch.number, &epoch.encode())?;
-            }
+            epochs.iter().try_for_each(|epoch| tx.add_epoch(&row.id, epoch))?;
             for share in &shares {
-                tx.add_epoch_share(&row.id, share.epoch.as_bytes(), &share.encode())?;
+                tx.put_epoch_share(&row.id, share.epoch.as_bytes(), &share.encode())?;
             }
             tx.append_audit(&entry)
         })?;

@@ -6,7 +6,8 @@ use halo_mesh::PathKind;
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::{Assertion, Cut, DeviceProfile, Draft, MOST_CUTS, MOST_PARENTS};
 use halo_protocol::feed::{BlockHash, Payload};
-use halo_protocol::{DeviceKey, FeedKey, SpaceKey};
+use halo_protocol::identity::IdentityState;
+use halo_protocol::{DeviceKey, FeedKey, SealTo, SpaceKey};
 use zeroize::Zeroizing;
 
 use super::net::{NetworkSettings, Turn};
@@ -15,6 +16,7 @@ use super::view::{
     ServerState, ServerView, SpacePeerView, SpaceSyncView, SyncView, TurnView,
 };
 use crate::engine::{Engine, clock};
+use crate::epochs::FreshEpoch;
 use crate::error::WalletError;
 use crate::feeds::damaged;
 use crate::handle::Wallet;
@@ -409,16 +411,61 @@ impl Open {
                 draft.sign(&signer)?
             }
         };
-        let event = AuditEvent::DeviceRevoked { device: key.to_string(), label };
-        let said = Payload { credentials: vec![credential.bytes().to_vec()], ..Payload::default() };
-        self.record_with(now, event, said, |_, _| Ok(()), |tx| tx.add_credential(&credential).map(drop))?;
-        self.learn(vec![credential])?;
-        if self.state.devices.get(&key).is_some_and(|device| !device.revoked) {
+        let after = self.state_with(credential.clone())?;
+        if after.devices.get(&key).is_some_and(|device| !device.revoked) {
             return Err(WalletError::BadInput {
                 what: "that device was let in before this one: only the 24 words remove it".into(),
             });
         }
-        self.rotate()
+        // The HALO space first: the others can begin later.
+        let halo = self.halo()?;
+        let others: Vec<_> = self.spaces.rows.keys().copied().filter(|id| *id != halo).collect();
+        let fresh = self.fresh_epochs(std::iter::once(halo).chain(others), &after)?;
+        let shares = self.fresh_seeds(&after)?;
+        let seeds = self.keys.seal_alias_seeds()?;
+        let event = AuditEvent::DeviceRevoked { device: key.to_string(), label };
+        let said = Payload {
+            credentials: vec![credential.bytes().to_vec()],
+            epochs: fresh.iter().map(FreshEpoch::bytes).collect(),
+            shares,
+            ..Payload::default()
+        };
+        let done = self.record_with(
+            now,
+            event,
+            said,
+            |_, _| Ok(()),
+            |tx| {
+                tx.add_credential(&credential)?;
+                fresh.iter().try_for_each(|fresh| fresh.keep(tx))?;
+                tx.put_sealed(crate::open::slot::ALIAS_SEED, &seeds)
+            },
+        );
+        if done.is_err() {
+            self.reload_seeds()?;
+        }
+        done?;
+        self.begun(fresh)?;
+        self.learn(vec![credential])
+    }
+
+    /// Makes fresh seeds of private aliases, and seals them to those who are in by `state`.
+    fn fresh_seeds(&mut self, state: &IdentityState) -> Result<Vec<Vec<u8>>, WalletError> {
+        let keys = std::sync::Arc::get_mut(&mut self.keys).ok_or(WalletError::Busy)?;
+        let epoch = keys.alias_seed_epoch()?.saturating_add(1);
+        keys.rotate_alias_seed(epoch)?;
+        let own = SealTo::Hybrid(self.keys.hybrid_key().clone());
+        let to = self.recipients_by(state);
+        let others = to.iter().filter(|recipient| **recipient != own);
+        others.map(|recipient| Ok(Share::Seeds(self.keys.share_alias_seed(recipient)?).encode())).collect()
+    }
+
+    /// Forgets seeds that were made and not kept.
+    fn reload_seeds(&mut self) -> Result<(), WalletError> {
+        let kept = self.store.sealed(crate::open::slot::ALIAS_SEED)?;
+        let kept = kept.ok_or_else(|| damaged("the seed of the private aliases is missing"))?;
+        let keys = std::sync::Arc::get_mut(&mut self.keys).ok_or(WalletError::Busy)?;
+        Ok(keys.load_alias_seed(&kept)?)
     }
 
     /// Where the feeds of a device end: at what is here of them.
@@ -447,54 +494,6 @@ impl Open {
         // A feed that is not named ends before its first block.
         cuts.truncate(MOST_CUTS);
         Ok(cuts)
-    }
-
-    /// Begins a new epoch in every space, for those who are left, and makes fresh seeds of private aliases.
-    fn rotate(&mut self) -> Result<(), WalletError> {
-        let to = self.recipients();
-        let mut recovery = to.clone();
-        recovery.extend(self.state.recovery_key.clone().map(halo_protocol::SealTo::Hybrid));
-        let ids: Vec<_> = self.spaces.rows.keys().copied().collect();
-        let mut epochs = Vec::new();
-        for id in ids {
-            let row = self.spaces.rows.get(&id).ok_or(crate::spaces::NO_SPACE)?;
-            let key = SpaceKey::from_bytes(&row.key).map_err(damaged)?;
-            let recipients = if row.halo { &recovery } else { &to };
-            let name = row.id.clone();
-            let (number, previous) = self.feeds(id)?.contents.next();
-            let (epoch, content) = self.keys.begin_epoch(key, number, previous, recipients)?;
-            epochs.push((id, name, epoch, content));
-        }
-        let keys = std::sync::Arc::get_mut(&mut self.keys).ok_or(WalletError::Busy)?;
-        let epoch = keys.alias_seed_epoch()?.saturating_add(1);
-        keys.rotate_alias_seed(epoch)?;
-        let seeds = self.keys.seal_alias_seeds()?;
-        let own = halo_protocol::SealTo::Hybrid(self.keys.hybrid_key().clone());
-        let others = to.iter().filter(|recipient| **recipient != own);
-        let shares = others
-            .map(|recipient| Ok(Share::Seeds(self.keys.share_alias_seed(recipient)?).encode()))
-            .collect::<Result<Vec<_>, WalletError>>()?;
-        let said = Payload {
-            epochs: epochs.iter().map(|(_, _, epoch, _)| epoch.encode()).collect(),
-            shares,
-            ..Payload::default()
-        };
-        let halo = self.halo()?;
-        self.say(
-            halo,
-            said,
-            |_, _| Ok(()),
-            |tx| {
-                epochs.iter().try_for_each(|(_, name, epoch, _)| {
-                    tx.add_epoch(name, epoch.id().as_bytes(), epoch.number, &epoch.encode())
-                })?;
-                tx.put_sealed(crate::open::slot::ALIAS_SEED, &seeds)
-            },
-        )?;
-        for (id, _, epoch, content) in epochs {
-            self.feeds(id)?.contents.begin(&epoch, content);
-        }
-        Ok(())
     }
 
     /// The private aliases that were made before the newest seeds.

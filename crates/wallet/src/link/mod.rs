@@ -43,3 +43,6 @@ fn refusal(why: Refused) -> Trouble {
     };
     Trouble { code: code.to_owned(), message: why.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

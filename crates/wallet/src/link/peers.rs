@@ -212,7 +212,7 @@ impl Engine {
         self.speak(id);
     }
 
-    fn learn_introduced(
+    pub(super) fn learn_introduced(
         &mut self,
         learnt: Vec<halo_protocol::Verified<halo_protocol::credential::Credential>>,
     ) -> Result<(), WalletError> {

@@ -119,7 +119,7 @@ const NOBODY: WalletError = WalletError::NotFound { what: "the peer" };
 
 impl Engine {
     /// This device answers for a handshake.
-    fn hello(
+    pub(super) fn hello(
         &mut self,
         hash: halo_protocol::channel::HandshakeHash,
         initiator: bool,
@@ -132,7 +132,7 @@ impl Engine {
     }
 
     /// Whose hello it is.
-    fn peer_of(
+    pub(super) fn peer_of(
         &mut self,
         said: &[u8],
         handshake: halo_protocol::channel::HandshakeHash,
