@@ -84,6 +84,12 @@ impl Machine {
         self.address
     }
 
+    /// What comes before a command so that it runs on it.
+    #[must_use]
+    pub fn prefix(&self) -> [&str; 4] {
+        ["ip", "netns", "exec", &self.namespace]
+    }
+
     /// A command that runs on it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");

@@ -154,7 +154,17 @@ async fn join(profile: &Path, join: JoinDevice, out: &Out) -> Result<(), Failure
             show::line(&in_terminal(&halo_wallet::code_in_blocks(&url)?));
         }
     }
-    while let Some(mut state) = states.next().await {
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        let state = tokio::select! {
+            state = states.next() => state,
+            // Joining goes on in the daemon, which would take no other link until this one expires.
+            _ = &mut interrupted => {
+                client.call("join.cancel", json!({})).await?;
+                return Err(Failure::new("cli.interrupted", "joining was given up; nothing is left behind"));
+            }
+        };
+        let Some(mut state) = state else { break };
         if let Some(members) = state.as_object_mut() {
             let digits = members.remove("digits").filter(|digits| !digits.is_null());
             if let Some(digits) = digits {

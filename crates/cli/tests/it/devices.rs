@@ -1,52 +1,9 @@
 //! A second device, in two terminals: the link, the six digits, and everything is there.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
+use crate::states::States;
 use crate::world::World;
-
-/// A command that says one JSON line after the other.
-struct Lines {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<std::process::ChildStdout>,
-}
-
-impl Lines {
-    fn start(world: &World, args: &[&str]) -> Self {
-        let mut child = world.halo(&[&["--json"], args].concat()).stdin(Stdio::piped()).spawn().unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { child, input, output: BufReader::new(output) }
-    }
-
-    fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|_| panic!("it ended early: {line:?}"))
-    }
-
-    /// The first line that says this state.
-    fn until(&mut self, state: &str) -> Value {
-        loop {
-            let said = self.next();
-            if said["state"] == state {
-                return said;
-            }
-            assert!(
-                !["ERROR", "TIMEOUT", "CANCELLED", "EXPIRED"].contains(&said["state"].as_str().unwrap_or("")),
-                "{said}"
-            );
-        }
-    }
-
-    fn end(mut self) -> i32 {
-        drop(self.input);
-        while self.output.read_line(&mut String::new()).is_ok_and(|read| read > 0) {}
-        self.child.wait().unwrap().code().unwrap()
-    }
-}
 
 #[test]
 fn a_new_device_shows_digits_and_the_trusted_one_takes_them() {
@@ -55,17 +12,17 @@ fn a_new_device_shows_digits_and_the_trusted_one_takes_them() {
     let (_one, _other) = (ada.daemon(), new.daemon());
     ada.json(&["spaces", "create", "--name", "Household"]);
 
-    let mut host = Lines::start(&ada, &["devices", "invite"]);
-    let offered = host.next();
+    let mut host = States::start(&ada, &["devices", "invite"]);
+    let offered = host.next().unwrap();
     let url = offered["url"].as_str().unwrap();
     assert!(url.starts_with("halo://join/"), "{url}");
-    let mut guest = Lines::start(&new, &["devices", "join", url, "--name", "Kitchen"]);
+    let mut guest = States::start(&new, &["devices", "join", url, "--name", "Kitchen"]);
     let code = guest.until("READY_FOR_AUTHENTICATION")["code"].as_str().unwrap().to_owned();
     assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
     let asked = host.until("READY_FOR_AUTHENTICATION");
     assert_eq!(asked["guest"]["label"], "Kitchen");
     assert!(!asked.to_string().contains(&code), "the trusted device does not know them before");
-    writeln!(host.input, "{code}").unwrap();
+    host.types(&code);
     let admitted = host.until("SUCCESS");
     assert_eq!((host.end(), guest.end()), (0, 0));
 
@@ -86,12 +43,12 @@ fn wrong_digits_burn_the_invitation() {
     let (ada, new) = (World::new(), World::new());
     ada.init();
     let (_one, _other) = (ada.daemon(), new.daemon());
-    let mut host = Lines::start(&ada, &["devices", "invite"]);
-    let url = host.next()["url"].as_str().unwrap().to_owned();
-    let mut guest = Lines::start(&new, &["devices", "join", &url, "--name", "Stranger"]);
+    let mut host = States::start(&ada, &["devices", "invite"]);
+    let url = host.next().unwrap()["url"].as_str().unwrap().to_owned();
+    let mut guest = States::start(&new, &["devices", "join", &url, "--name", "Stranger"]);
     let code = guest.until("READY_FOR_AUTHENTICATION")["code"].as_str().unwrap().to_owned();
     host.until("READY_FOR_AUTHENTICATION");
-    writeln!(host.input, "{}", if code == "000000" { "000001" } else { "000000" }).unwrap();
+    host.types(if code == "000000" { "000001" } else { "000000" });
     assert_eq!(host.end(), 4);
     assert_ne!(guest.end(), 0);
     assert_eq!(new.json(&["status"])["state"], "empty", "nothing of the identity is there");
@@ -103,8 +60,8 @@ fn an_invitation_is_listed_and_withdrawn() {
     let ada = World::new();
     ada.init();
     let _daemon = ada.daemon();
-    let mut host = Lines::start(&ada, &["devices", "invite", "--expires", "60"]);
-    let id = host.next()["invitation_id"].as_str().unwrap().to_owned();
+    let mut host = States::start(&ada, &["devices", "invite", "--expires", "60"]);
+    let id = host.next().unwrap()["invitation_id"].as_str().unwrap().to_owned();
     assert_eq!(ada.json(&["invitations", "list"])[0]["invitation_id"], json!(id));
     ada.json(&["invitations", "cancel", &id]);
     assert_eq!(host.end(), 1);

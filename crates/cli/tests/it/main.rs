@@ -13,12 +13,16 @@ mod arguments;
 mod bars;
 mod crash;
 mod daemon;
+mod devices;
 mod hostile;
 mod leaving;
 mod lines;
+#[cfg(target_os = "linux")]
+mod networks;
 mod requests;
 mod secrets;
 mod spaces;
+mod states;
 mod trouble;
 mod users;
 mod world;

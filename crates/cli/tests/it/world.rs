@@ -15,6 +15,8 @@ pub(crate) const PASSPHRASE: &str = "correct horse battery staple";
 pub(crate) struct World {
     dir: TempDir,
     bus: Option<String>,
+    /// What comes before the daemon's command: the machine it runs on.
+    on: Vec<String>,
 }
 
 impl World {
@@ -37,7 +39,12 @@ impl World {
     pub(crate) fn without_keychain() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("run")).unwrap();
-        Self { dir, bus: None }
+        Self { dir, bus: None, on: Vec::new() }
+    }
+
+    /// Its daemon runs on another machine, whose prefix this is; the rest goes through files and sockets.
+    pub(crate) fn on_machine(prefix: &[&str]) -> Self {
+        Self { on: prefix.iter().map(|&word| word.to_owned()).collect(), ..Self::new() }
     }
 
     /// Where everything of it is.
@@ -51,7 +58,10 @@ impl World {
 
     /// The command, on this profile, with nothing of the user's own environment.
     pub(crate) fn halo(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_halo"));
+        self.clean(Command::new(env!("CARGO_BIN_EXE_halo")), args)
+    }
+
+    fn clean(&self, mut command: Command, args: &[&str]) -> Command {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -123,7 +133,16 @@ impl World {
     }
 
     pub(crate) fn daemon_logging(&self, level: &str) -> Daemon {
-        let mut child = self.halo(&["daemon", "--listen-port", "0"]).env("HALO_LOG", level).spawn().unwrap();
+        self.daemon_with(&[], level)
+    }
+
+    /// The same with more options.
+    pub(crate) fn daemon_with(&self, options: &[&str], level: &str) -> Daemon {
+        let mut words = self.on.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_halo")]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        let args = [&["daemon", "--listen-port", "0"], options].concat();
+        let mut child = self.clean(command, &args).env("HALO_LOG", level).spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let log = std::thread::spawn(move || {
             let mut log = String::new();

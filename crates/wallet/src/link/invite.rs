@@ -230,6 +230,7 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
     let mut effects = host.start(clock());
     let mut answers: Option<oneshot::Sender<Result<(), EnterError>>> = None;
     let mut device = None;
+    let mut end = State::Error;
     loop {
         let mut inputs = Vec::new();
         let mut ended = None;
@@ -237,6 +238,8 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
             match effect {
                 HostEffect::Send { connection, message } => attempt.send(connection, message).await,
                 HostEffect::Drop { connection } => attempt.drop(connection).await,
+                // Said with what it came to, below: whoever waits for the end looks no further.
+                HostEffect::Changed(state) if state.is_final() => end = state,
                 HostEffect::Changed(state) => {
                     let id = id.clone();
                     let _ = desk
@@ -277,10 +280,11 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
             let (device, of) = (device.take(), id.clone());
             let _ = desk
                 .job(move |engine| {
-                    engine.invitation(&of, |view| match how {
-                        HostEnded::Linked | HostEnded::Unseen => view.device_key = device,
-                        HostEnded::Nobody { why } => {
-                            view.error = Some(super::refusal(why));
+                    engine.invitation(&of, |view| {
+                        view.state = shown(end);
+                        match how {
+                            HostEnded::Linked | HostEnded::Unseen => view.device_key = device,
+                            HostEnded::Nobody { why } => view.error = Some(super::refusal(why)),
                         }
                     });
                 })

@@ -242,6 +242,7 @@ async fn give_up(desk: &Desk, unborn: Unborn) {
 
 async fn run(desk: Desk, mut attempt: Attempt<()>, mut guest: Guest, unborn: Unborn, mut rng: StdRng) {
     let mut unborn = Some(unborn);
+    let mut end = State::Error;
     let mut effects = guest.start(clock());
     loop {
         let mut inputs = Vec::new();
@@ -250,8 +251,8 @@ async fn run(desk: Desk, mut attempt: Attempt<()>, mut guest: Guest, unborn: Unb
             match effect {
                 GuestEffect::Send { connection, message } => attempt.send(connection, message).await,
                 GuestEffect::Drop { connection } => attempt.drop(connection).await,
-                // Said once what it means is there: this one last.
-                GuestEffect::Changed(State::Success) => {}
+                // Said with what it came to, below: whoever waits for the end looks no further.
+                GuestEffect::Changed(state) if state.is_final() => end = state,
                 GuestEffect::Changed(state) => tell(&desk, move |view| view.state = shown(state)).await,
                 GuestEffect::Host { label: host } => {
                     let host = OtherSide { label: host, platform: String::new() };
@@ -290,9 +291,7 @@ async fn run(desk: Desk, mut attempt: Attempt<()>, mut guest: Guest, unborn: Unb
             tell(&desk, move |view| match how {
                 GuestEnded::Linked => view.state = InvitationState::Success,
                 GuestEnded::Not { why } => {
-                    if !view.state.is_over() {
-                        view.state = InvitationState::Error;
-                    }
+                    view.state = shown(end);
                     view.error = Some(super::refusal(why));
                 }
             })

@@ -96,6 +96,8 @@ pub(crate) struct Peer {
     outbox: Outbox,
     introduction: Introduction,
     pub(crate) links: BTreeMap<SpaceId, Link>,
+    /// Spaces of which neither lacks anything, as was last told.
+    even: BTreeSet<SpaceId>,
     /// Something was dropped, since it did not fit.
     behind: bool,
     /// Spaces are spoken of.
@@ -137,6 +139,7 @@ impl Engine {
             outbox,
             introduction: Introduction::default(),
             links: BTreeMap::new(),
+            even: BTreeSet::new(),
             behind: false,
             speaks: false,
             path: None,
@@ -281,6 +284,20 @@ impl Engine {
                     Err(why) => return self.drop_peer(id, why),
                 }
             }
+        }
+        self.tell_evenness(id, space);
+    }
+
+    /// Whoever watches hears when two devices come to have the same of a space, and when they no longer do.
+    fn tell_evenness(&mut self, id: PeerId, space: SpaceId) {
+        let Some(here) = self.open.as_ref().and_then(|open| open.here(space)) else { return };
+        let Some(peer) = self.peers.all.get_mut(&id) else { return };
+        let Some(link) = peer.links.get(&space) else { return };
+        let progress = link.progress(&here);
+        let even = progress.received == progress.to_receive && progress.sent == progress.to_send;
+        let changed = if even { peer.even.insert(space) } else { peer.even.remove(&space) };
+        if changed {
+            self.tell(Event::Sync);
         }
     }
 
