@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use halo_echo::replication::Open as _;
 use halo_echo::{Document, DocumentId, Index, Item, Near, SpaceId};
 use halo_protocol::FeedKey;
-use halo_protocol::audit::verify_chain;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::BlockHeader;
@@ -96,12 +95,8 @@ impl Open {
                 report.problems.push(format!("credential {number} is not genuine: {error}"));
             }
         }
-        let rows = self.store.audit_rows(1, u32::MAX)?;
-        let entries = rows.iter().map(|row| (row.body.as_slice(), &row.signature));
-        if let Err(broken) = verify_chain(entries, &self.keys.device_key()) {
-            report
-                .problems
-                .push(format!("the activity log is not what was written from entry {} on", broken.seq));
+        if let Some(seq) = self.log_broken_at()? {
+            report.problems.push(format!("the activity log is not what was written from entry {seq} on"));
         }
         Ok(())
     }

@@ -47,6 +47,8 @@ pub(crate) mod setting {
     pub(crate) const NETWORK: &str = "network";
     /// The words brought it back: there may be other devices.
     pub(crate) const RECOVERED: &str = "recovered";
+    /// The first entry of the activity log that was once found not to be this device's.
+    pub(crate) const LOG_BROKEN_AT: &str = "log_broken_at";
 }
 
 /// The unlocked wallet.
@@ -200,6 +202,8 @@ impl Open {
         };
         open.judge()?;
         open.read_grants()?;
+        // Before anything is written at its end.
+        open.audit_broken_at = open.log_broken_at()?;
         let older = open.is_older_than(keystore.mark(&open.keys)?)?;
         match (older, accept_older) {
             (true, false) => return Err(WalletError::RolledBack),
@@ -209,7 +213,7 @@ impl Open {
             }
             (false, _) => {}
         }
-        open.check_log()?;
+        open.remember_broken_log()?;
         open.begin_halo()?;
         open.introduce_itself()?;
         open.follow_feeds()?;
@@ -223,14 +227,26 @@ impl Open {
         Ok(self.store.audit_hash(mark.entries)? != Some(mark.head))
     }
 
-    /// Verifies the whole log: a hash chain, and the signature over its head.
-    fn check_log(&mut self) -> Result<(), WalletError> {
+    /// Remembers what is wrong with the log: what was put at its end with the store's key alone would pass as soon as
+    /// an entry of ours stands on it.
+    fn remember_broken_log(&mut self) -> Result<(), WalletError> {
+        let known: Option<u64> = self.store.setting(setting::LOG_BROKEN_AT)?;
+        if let Some(seq) = self.audit_broken_at.filter(|seq| known.is_none_or(|known| *seq < known)) {
+            let what = format!("the activity log is not what was written, from entry {seq} on");
+            let event = AuditEvent::Suspicious { what, client: None };
+            self.record(clock(), event, |tx| tx.put_setting(setting::LOG_BROKEN_AT, &seq))?;
+        }
+        Ok(())
+    }
+
+    /// The first entry that is not what this device wrote: a hash chain, the signature over its head, and what was found
+    /// before.
+    pub(crate) fn log_broken_at(&self) -> Result<Option<u64>, WalletError> {
         let rows = self.store.audit_rows(1, u32::MAX)?;
         let entries = rows.iter().map(|row| (row.body.as_slice(), &row.signature));
-        self.audit_broken_at = halo_protocol::audit::verify_chain(entries, &self.keys.device_key())
-            .err()
-            .map(|broken| broken.seq);
-        Ok(())
+        let now = halo_protocol::audit::verify_chain(entries, &self.keys.device_key()).err();
+        let known = self.store.setting(setting::LOG_BROKEN_AT)?;
+        Ok(now.map(|broken| broken.seq).into_iter().chain(known).min())
     }
 
     fn read_grants(&mut self) -> Result<(), WalletError> {

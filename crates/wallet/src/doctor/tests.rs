@@ -182,3 +182,25 @@ async fn an_index_that_is_not_what_is_in_a_document_is_made_anew() {
     let report = wallet.doctor(false, Gauge::unseen()).await.unwrap();
     assert_eq!((report.problems.len(), report.items), (0, 3), "{report:?}");
 }
+
+// threat: 35
+#[tokio::test]
+async fn an_entry_that_was_put_at_the_end_of_the_log_stays_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wallet, space) = wallet(dir.path()).await;
+    let written = wallet.activity(None, 1, None, None).await.unwrap()[0].seq;
+    wallet.lock().await.unwrap();
+    wallet.unlock(None, false).await.unwrap();
+    assert_eq!(wallet.snapshot().audit_broken_at, None);
+    let (_, forge) = DAMAGES[12];
+    behind_the_back(&wallet, space, forge).await;
+    for _ in 0..3 {
+        // Of this process, that knows another head.
+        drop(wallet.lock().await);
+        wallet.unlock(None, false).await.unwrap();
+        let marked = wallet.snapshot().audit_broken_at.unwrap();
+        assert!(marked > written, "{marked}");
+    }
+    let told = wallet.activity(None, 10, Some("suspicious".into()), None).await.unwrap();
+    assert_eq!(told.iter().filter(|entry| entry.details[0].1.contains("from entry")).count(), 1, "{told:?}");
+}
