@@ -149,6 +149,38 @@ test("what several people type into one text is all there", async () => {
   second.close();
 });
 
+test("marks and cursors stay where they belong, whoever writes", async () => {
+  const [halo, second] = [open("org.example.marks"), open("org.example.marks")];
+  const { items } = await (await signIn(halo)).spaces.default();
+  const { items: elsewhere } = await (await second.session()).spaces.default();
+  const note = await items.create(NOTE, { body: "😀 bold text" });
+  const [here, there] = [await items.text(note.id, "body"), await elsewhere.text(note.id, "body")];
+  const [caret, end] = [await here.cursor(8), await here.cursor(12)];
+  await here.mark(3, 7, "bold", true);
+  await here.mark(8, 12, "link", "https://a.example", "none");
+  const marked = new Promise((resolve) => (there.marks.length === 2 ? resolve() : there.onMarks((marks) => marks.length === 2 && resolve())));
+  await marked;
+  await there.splice(0, 0, "> ");
+  await new Promise((resolve) => (here.value.startsWith(">") ? resolve() : here.onChange((value) => value.startsWith(">") && resolve())));
+  const typed = here.splice(9, 0, "er");
+  assert.deepEqual(here.marks.at(-1), { start: 12, end: 16, name: "link", value: "https://a.example" }, "moved at once by what is typed here");
+  await typed;
+  assert.equal(here.value, "> 😀 bolder text");
+  assert.deepEqual(here.marks, [
+    { start: 5, end: 11, name: "bold", value: true },
+    { start: 12, end: 16, name: "link", value: "https://a.example" },
+  ]);
+  assert.deepEqual(await here.positions([caret, end]), [12, 16]);
+  await here.unmark(5, 11, "bold");
+  assert.deepEqual((await elsewhere.text(note.id, "body")).marks.map(({ name }) => name), ["link"]);
+  await assert.rejects(here.cursor(99), RangeError);
+  await assert.rejects(here.positions(["nonsense"]), { code: "refused" });
+  await assert.rejects(here.mark(2, 3, "bold", true), { code: "refused" }, "half a letter");
+  for (const text of [here, there]) text.close();
+  halo.close();
+  second.close();
+});
+
 test("counters add up, items have names elsewhere and tags, and schemas are kept to", async () => {
   const halo = open("org.example.more");
   const { items } = await (await signIn(halo)).spaces.default();

@@ -69,3 +69,27 @@ test("the first connection asks the user, the next one does not, and what was wr
   assert.match(out, /From the agent/);
   await again.destroy();
 });
+
+test("a revoked program is asked about again; a no is a no; switched off, nobody is there", async () => {
+  const [app] = await wallet.apps();
+  await wallet.run(["apps", "revoke", app.id]);
+  // A process of its own: DXOS's client knocks again for as long as it lives.
+  const child = spawn(process.execPath, [fileURLToPath(new URL("agent-child.mjs", import.meta.url))], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let out = "";
+  const refused = new Promise((resolve) => {
+    const hear = (chunk) => {
+      out += chunk;
+      if (/403/.test(out)) resolve();
+    };
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", hear);
+  });
+  await wallet.deny(await wallet.request());
+  await Promise.race([refused, once(child, "close")]);
+  child.kill("SIGKILL");
+  assert.match(out, /403/);
+  assert.doesNotMatch(out, /From the agent/);
+  await wallet.run(["settings", "set", "--dxos-agent", "off"]);
+  await assert.rejects(fromAgent({ profile }).open(), /ENOENT|ECONNREFUSED|connect/);
+});

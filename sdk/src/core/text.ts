@@ -109,12 +109,11 @@ export class SharedText {
   async _begin(): Promise<void> {
     this.#told = (await this.#line.call("items.text", this.#where)) as Told;
     this.#local = this.#told.text;
-    const query = { type: "select", filter: { type: "object", typename: null, props: {}, id: [this.#where.id] } };
     const changed = () => {
       this.#stale = true;
       this.#work().catch(() => undefined);
     };
-    this.#watching = this.#line.watch("items.watch", { space: this.#where.space, query }, changed, () => undefined);
+    this.#watching = this.#line.watch("items.text.watch", this.#where, changed, () => undefined);
   }
 
   /** What it says now, with what was typed here. */
@@ -209,24 +208,45 @@ export class SharedText {
   async #alone<T>(last: number, work: (place: (now: number) => number) => Promise<T>): Promise<T> {
     const now = this.#local;
     if (last < 0 || last > now.length) throw new RangeError("the place is not in the text");
-    while (this.#working) await this.#working.catch(() => undefined);
-    const done = this.#settle().then(() => {
+    await this.#idle();
+    return this.#exclusively(async () => {
+      await this.#settle();
       const over = difference(now, this.#told.text);
       return work((place) => shifted(place, over));
     });
-    this.#working = done.then(() => undefined).finally(() => {
-      this.#working = undefined;
-    });
-    this.#working.catch(() => undefined);
-    return done;
   }
 
   /** Tells and asks until both sides have the same. One at a time; who comes meanwhile waits for the same end. */
   #work(): Promise<void> {
-    this.#working ??= this.#settle().finally(() => {
-      this.#working = undefined;
-    });
-    return this.#working;
+    return this.#working ?? this.#exclusively(() => Promise.resolve());
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#working) await this.#working.catch(() => undefined);
+  }
+
+  /** Does something while nothing else is told or asked, and then what came up meanwhile. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const doing = async () => {
+      try {
+        return await work();
+      } finally {
+        try {
+          while (!this.#isSettled()) await this.#settle();
+        } finally {
+          // In the same turn: who comes next finds either this, which does its work too, or nothing.
+          this.#working = undefined;
+        }
+      }
+    };
+    const done = Promise.resolve().then(doing);
+    this.#working = done.then(() => undefined);
+    this.#working.catch(() => undefined);
+    return done;
+  }
+
+  #isSettled(): boolean {
+    return !this.#stale && this.#told.text === this.#local;
   }
 
   async #settle(): Promise<void> {
@@ -283,11 +303,13 @@ export class SharedText {
 
   /** Settles without making a step of it that could be undone. */
   async #quietly(): Promise<void> {
-    await this.#working?.catch(() => undefined);
-    const splice = difference(this.#told.text, this.#local);
-    if (isNothing(splice)) return;
-    const sent = apply(this.#told.text, splice);
-    const told = await this.#line.call("items.splice", { ...this.#where, version: this.#told.version, ...splice });
-    this.#take(told as Told, sent);
+    await this.#idle();
+    await this.#exclusively(async () => {
+      const splice = difference(this.#told.text, this.#local);
+      if (isNothing(splice)) return;
+      const sent = apply(this.#told.text, splice);
+      const told = await this.#line.call("items.splice", { ...this.#where, version: this.#told.version, ...splice });
+      this.#take(told as Told, sent);
+    });
   }
 }

@@ -57,10 +57,10 @@ struct Put {
 
 /// A property of an item, to read or edit by a model.
 #[derive(Deserialize)]
-struct Modelled {
-    space: String,
+pub(super) struct Modelled {
+    pub(super) space: String,
     #[serde(flatten)]
-    at: InItem,
+    pub(super) at: InItem,
     #[serde(default)]
     model: String,
     #[serde(default)]
@@ -97,7 +97,7 @@ fn told(version: &Heads) -> Vec<String> {
 }
 
 /// What a text was read as, with its version beside.
-fn text((mut view, version): (Value, Heads)) -> Value {
+pub(super) fn text((mut view, version): (Value, Heads)) -> Value {
     if let Some(view) = view.as_object_mut() {
         view.insert("version".into(), json!(told(&version)));
     }

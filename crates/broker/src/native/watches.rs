@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use halo_wallet::{By, DocumentId, Event, GrantId, Query, SpaceId, SyncState, Wallet};
+use halo_wallet::{By, DocumentId, Event, GrantId, InItem, Query, SpaceId, SyncState, Wallet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::calls::{document, params, query, shown, space};
+use super::calls::{Modelled, document, params, query, shown, space, text};
 
 #[derive(Deserialize)]
 struct Items {
@@ -29,6 +29,8 @@ pub(super) enum Watch {
     Spaces { last: Option<Value> },
     /// What a query finds: `{"ids": […], "changed": […]}`, the items that are new or other than before.
     Items { space: SpaceId, query: Box<Query>, last: Option<BTreeMap<String, Value>>, ids: Vec<String> },
+    /// A text of an item and its marks: all of it, each time. Items that a query finds do not show their marks.
+    Text { space: SpaceId, at: InItem, last: Option<Value> },
     /// A document, by Automerge's sync protocol: `{"message"}` in base64.
     Document { space: SpaceId, document: DocumentId, state: Box<SyncState>, message: Option<Vec<u8>> },
 }
@@ -41,6 +43,9 @@ impl Watch {
             "items.watch" => Some(params(given).and_then(|Items { space: id, query: asked }| {
                 let (space, query) = (space(&id)?, Box::new(query(asked.as_ref())?));
                 Ok(Self::Items { space, query, last: None, ids: Vec::new() })
+            })),
+            "items.text.watch" => Some(params(given).and_then(|Modelled { space: id, at, .. }| {
+                Ok(Self::Text { space: space(&id)?, at, last: None })
             })),
             "documents.sync" => Some(params(given).and_then(|Documents { space: id, document: of }| {
                 let (space, document) = (space(&id)?, document(&of)?);
@@ -56,7 +61,10 @@ impl Watch {
             // Also what somebody hears who was too slow for the events.
             (_, Event::Changed) => true,
             (Self::Spaces { .. }, Event::Spaces) => true,
-            (Self::Items { space, .. }, Event::Documents { space: changed, .. }) => space == changed,
+            (
+                Self::Items { space, .. } | Self::Text { space, .. },
+                Event::Documents { space: changed, .. },
+            ) => space == changed,
             (Self::Document { document, .. }, Event::Documents { documents, .. }) => {
                 documents.contains(document)
             }
@@ -118,6 +126,13 @@ impl Watch {
                 *ids = order;
                 *last = Some(now);
                 Ok(vec![event])
+            }
+            Self::Text { space, at, last } => {
+                let (now, version) = wallet.read_model(by, *space, at.clone(), "text".into()).await?;
+                if last.as_ref() == Some(&now) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![text((last.insert(now).clone(), version))])
             }
             Self::Document { space, document, state, message } => {
                 let next = match message.take() {

@@ -156,6 +156,7 @@ async fn every_method_is_refused_where_the_grant_does_not_reach() {
         "items.cursors",
         "items.positions",
         "items.watch",
+        "items.text.watch",
         "documents.sync",
     ];
     let writes = ["items.put", "items.delete", "items.restore", "items.splice", "items.mark", "items.edit"];
