@@ -56,3 +56,5 @@ pub use connection::{
 pub use error::MeshError;
 pub use meeting::{Handshaker, Meeting, MeetingId, Side};
 pub use mesh::{Mesh, MeshEvent, ServerState};
+#[doc(hidden)]
+pub use paths::interop;

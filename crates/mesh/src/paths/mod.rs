@@ -5,6 +5,7 @@
 
 pub(crate) mod direct;
 pub(crate) mod framed;
+pub mod interop;
 mod sockets;
 
 use std::net::{IpAddr, SocketAddr};
