@@ -113,7 +113,7 @@ impl ContentKeys {
     }
 
     /// Every content key that may be passed on, for another device. Not that of an epoch which began after a revocation that is not
-    /// known here: whom it puts out cannot be told.
+    /// known here, or known without what it rests on: whom it puts out cannot be told.
     pub(crate) fn shares(
         &self,
         keys: &Keys,

@@ -122,15 +122,17 @@ impl Open {
         self.endorse()
     }
 
-    /// Agrees that devices were let in which nobody else has witnessed yet.
+    /// Agrees that devices were let in, where it has not done so yet.
     pub(crate) fn endorse(&mut self) -> Result<(), WalletError> {
         let (own, now) = (self.keys.device_key(), clock());
         let may = self.state.devices.get(&own).is_some_and(|own| !own.revoked && !own.is_on_probation(now));
-        if !may || self.state.unwitnessed.is_empty() {
+        if !may {
             return Ok(());
         }
+        let others = self.state.witnessed.iter().filter(|(_, by)| !by.contains(&own));
+        let missing: Vec<CredentialId> = others.map(|(authorisation, _)| *authorisation).collect();
         let mut agreed = Vec::new();
-        for authorisation in self.state.unwitnessed.clone() {
+        for authorisation in missing {
             let device = self.state.devices.iter().find(|(_, device)| device.authorized_by == authorisation);
             let Some((device, _)) = device else { continue };
             let said = self.credentials().iter().find(|credential| credential.id() == authorisation);

@@ -3,7 +3,7 @@
 //! Every change is one transaction that holds the change itself and the entry of the activity log that tells
 //! of it, so neither is ever there without the other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -315,11 +315,6 @@ impl Open {
     /// Every credential, as it was signed.
     pub(crate) fn credential_bytes(&self) -> Vec<Vec<u8>> {
         self.credentials.iter().map(|credential| credential.bytes().to_vec()).collect()
-    }
-
-    /// Names of every credential.
-    pub(crate) fn credential_ids(&self) -> BTreeSet<CredentialId> {
-        self.credentials.iter().map(|credential| credential.id()).collect()
     }
 
     /// What all credentials would say together with one more.

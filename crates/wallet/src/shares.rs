@@ -7,7 +7,7 @@
 use halo_echo::SpaceId;
 use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::EpochId;
-use halo_protocol::identity::DeviceState;
+use halo_protocol::identity::{DeviceState, complete};
 use halo_protocol::{DeviceKey, SealTo};
 use halo_store::{StoreError, Tx};
 
@@ -67,7 +67,7 @@ impl Open {
     pub(crate) fn shares_for(&mut self, to: &SealTo) -> Result<Vec<Share>, WalletError> {
         let mut shares = vec![Share::Seeds(self.keys.share_alias_seed(to)?)];
         let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
-        let known = self.credential_ids();
+        let known = complete(self.credentials());
         for id in ids {
             let keys = self.keys.clone();
             let content = self.feeds(id)?.contents.shares(&keys, to, |id| known.contains(id))?;
@@ -86,7 +86,7 @@ impl Open {
         let device = self.state.devices.get(device).filter(|device| !device.revoked);
         let Some(to) = device.map(DeviceState::seal_to) else { return Ok(Vec::new()) };
         let keys = self.keys.clone();
-        let known = self.credential_ids();
+        let known = complete(self.credentials());
         let mut shares = self.feeds(space)?.contents.shares(&keys, &to, |id| known.contains(id))?;
         shares.retain(|share| epochs.contains(&share.epoch));
         Ok(shares)

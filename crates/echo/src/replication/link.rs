@@ -38,14 +38,13 @@ pub enum Input {
     Opened,
     /// The peer said something.
     Message(Message),
-    /// There are new blocks here, durable by now, or new feeds; or some blocks that the peer sent turned out to be known.
+    /// There are new blocks here, durable by now, or new feeds; some wait for content keys; or some that the peer sent turned out
+    /// to be known.
     Grown,
     /// Blocks of the peer did not fit: some before them are missing.
     Missed,
     /// A feed splits, with the proof; say so once it is in quarantine here.
     Forked(Box<ForkProof>),
-    /// Content keys of these epochs are missing here ([`super::Replica::closed`]).
-    Closed(BTreeSet<EpochId>),
     /// There are new content keys here.
     Opens,
     /// Content keys for the peer, as it wished.
@@ -121,6 +120,10 @@ pub trait Blocks {
         most: usize,
         bytes: usize,
     ) -> Option<(Vec<Block>, Option<SignedHead>)>;
+    /// Epochs whose content keys are missing ([`super::Replica::closed`]).
+    fn closed(&self) -> BTreeSet<EpochId> {
+        BTreeSet::new()
+    }
     /// How many of the first blocks of each feed were dropped, where any were.
     fn base(&self) -> Timeframe {
         Timeframe::new()
@@ -264,6 +267,7 @@ impl Link {
             }
             Input::Grown => {
                 effects.extend(self.missing(here));
+                effects.extend(self.ask(here));
                 if self.owes || self.told.as_ref() != Some(&here.timeframe()) {
                     self.owes = false;
                     effects.push(self.have(here, false));
@@ -278,13 +282,6 @@ impl Link {
                     && self.forks.insert(feed)
                 {
                     effects.push(Effect::Send(Message::Forked(proof)));
-                }
-            }
-            Input::Closed(epochs) => {
-                let fresh: Vec<EpochId> = epochs.difference(&self.asked).copied().take(MOST_KEYS).collect();
-                self.asked.extend(&fresh);
-                if !fresh.is_empty() {
-                    effects.push(Effect::Send(Message::KeysWanted(fresh)));
                 }
             }
             Input::Opens => {
@@ -346,10 +343,12 @@ impl Link {
                 }
                 let first = self.theirs.replace(theirs).is_none();
                 effects.extend(self.missing(here));
-                // Whoever speaks first may not know yet what there is here.
+                // Whoever speaks first may not know yet what there is here, nor what was asked before.
                 if again || first {
                     effects.push(self.have(here, false));
+                    self.asked.clear();
                 }
+                effects.extend(self.ask(here));
             }
             Message::Blocks { blocks, head } => {
                 self.owes = true;
@@ -415,6 +414,13 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Asks for content keys that are missing here, once each.
+    fn ask(&mut self, here: &impl Blocks) -> Option<Effect> {
+        let fresh: Vec<EpochId> = here.closed().difference(&self.asked).copied().take(MOST_KEYS).collect();
+        self.asked.extend(&fresh);
+        (!fresh.is_empty()).then_some(Effect::Send(Message::KeysWanted(fresh)))
     }
 
     /// When to say [`Input::Tick`] if nothing happens before.

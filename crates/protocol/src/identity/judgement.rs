@@ -26,7 +26,6 @@ pub(super) struct Judgement {
     valid: BTreeSet<CredentialId>,
     rejected: BTreeMap<CredentialId, Why>,
     devices: BTreeMap<DeviceKey, DeviceState>,
-    endorsed: BTreeSet<CredentialId>,
 }
 
 impl Judgement {
@@ -149,7 +148,7 @@ impl Judgement {
         IdentityState {
             identity_key: *identity,
             feeds: self.feeds(graph, &cuts),
-            unwitnessed: self.unwitnessed(identity, graph),
+            witnessed: self.witnessed(identity, graph),
             revocations: self.revocations(graph),
             devices: self.devices,
             profile,
@@ -226,20 +225,31 @@ impl Judgement {
         self.valid.iter().filter(|id| counts(id)).copied().collect()
     }
 
-    /// Authorisations by devices that once were on probation here and were not when they said them.
-    fn unwitnessed(&self, identity: &IdentityKey, graph: &Graph<'_>) -> Vec<CredentialId> {
+    /// Authorisations by devices that other devices let in, and who has witnessed them. Whether such a device was on probation is not the
+    /// same everywhere, so it does not matter whether it was here.
+    fn witnessed(
+        &self,
+        identity: &IdentityKey,
+        graph: &Graph<'_>,
+    ) -> BTreeMap<CredentialId, BTreeSet<DeviceKey>> {
+        let issuer = |id: &CredentialId| graph.get(id).map(|credential| credential.said().issuer);
+        let device = |id: &CredentialId| DeviceKey::from_bytes(&issuer(id)?).ok();
         let counts = |id: &&CredentialId| {
-            let said = graph.get(id).map(Credential::said);
-            said.is_some_and(|said| {
-                let issuer = DeviceKey::from_bytes(&said.issuer).ok();
-                matches!(said.assertion, Assertion::AuthorizedDevice { .. })
-                    && said.issuer != *identity.as_bytes()
-                    && issuer
-                        .and_then(|key| self.devices.get(&key))
-                        .is_some_and(|by| by.probation_until.is_some())
-            })
+            let said = graph.get(id).map(|credential| &credential.said().assertion);
+            let by = device(id).and_then(|key| self.devices.get(&key));
+            matches!(said, Some(Assertion::AuthorizedDevice { .. }))
+                && by.is_some_and(|by| issuer(&by.authorized_by) != Some(*identity.as_bytes()))
         };
-        self.valid.iter().filter(counts).filter(|id| !self.endorsed.contains(id)).copied().collect()
+        let mut all: BTreeMap<CredentialId, BTreeSet<DeviceKey>> =
+            self.valid.iter().filter(counts).map(|id| (*id, BTreeSet::new())).collect();
+        for id in &self.valid {
+            if let Some(witnesses) =
+                endorsed_by(graph, id).and_then(|authorisation| all.get_mut(&authorisation))
+            {
+                witnesses.extend(device(id));
+            }
+        }
+        all
     }
 }
 
@@ -248,11 +258,10 @@ impl Rules<'_> {
     fn judge(&self, voids: &BTreeSet<CredentialId>) -> Judgement {
         let mut endorsed = BTreeSet::new();
         loop {
-            let mut judged = self.judge_endorsed(voids, &endorsed);
+            let judged = self.judge_endorsed(voids, &endorsed);
             let all: BTreeSet<CredentialId> =
                 judged.valid.iter().filter_map(|id| endorsed_by(self.graph, id)).collect();
             if all.is_subset(&endorsed) {
-                judged.endorsed = endorsed;
                 return judged;
             }
             endorsed.extend(all);
@@ -260,12 +269,8 @@ impl Rules<'_> {
     }
 
     fn judge_endorsed(&self, voids: &BTreeSet<CredentialId>, endorsed: &BTreeSet<CredentialId>) -> Judgement {
-        let mut judged = Judgement {
-            valid: BTreeSet::new(),
-            rejected: BTreeMap::new(),
-            devices: BTreeMap::new(),
-            endorsed: BTreeSet::new(),
-        };
+        let mut judged =
+            Judgement { valid: BTreeSet::new(), rejected: BTreeMap::new(), devices: BTreeMap::new() };
         let mut order: Vec<&CredentialId> = self.graph.ids().filter(|id| !voids.contains(id)).collect();
         // Ancestors first.
         order.sort_by_key(|id| (self.graph.depth(id), **id));

@@ -108,9 +108,10 @@ pub struct IdentityState {
     pub feeds: BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>>,
     /// The key to seal to what the 24 words shall bring back.
     pub recovery_key: Option<HybridKey>,
-    /// Devices that were let in by devices off probation, as far as is known here and nobody has witnessed yet. A device that is off
-    /// probation itself says [`Assertion::Endorsed`] of each, so that those who learn of both at once agree.
-    pub unwitnessed: Vec<CredentialId>,
+    /// Devices that were let in by devices which others let in, and who has witnessed that so far. A device that is off probation itself says
+    /// [`Assertion::Endorsed`] of each: those who learn of both at once agree, and whoever is left of the witnesses keeps it so if some
+    /// of them are put out.
+    pub witnessed: BTreeMap<CredentialId, BTreeSet<DeviceKey>>,
     /// The revocations that hold, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins now comes
     /// after these.
     pub revocations: Vec<CredentialId>,
@@ -153,6 +154,24 @@ pub fn genesis(
     let profile = IdentityProfile { display_name: display_name.to_owned(), avatar: None };
     say(&by_device, device_bytes, identity_bytes, Assertion::IdentityProfile(profile))?;
     Ok(made)
+}
+
+/// Those credentials of a set of which everything that they had seen is there as well, so that they can be judged.
+#[must_use]
+pub fn complete(credentials: &[Verified<Credential>]) -> BTreeSet<CredentialId> {
+    let mut complete: BTreeSet<CredentialId> = credentials.iter().map(|credential| credential.id()).collect();
+    let mut children: BTreeMap<CredentialId, Vec<CredentialId>> = BTreeMap::new();
+    for credential in credentials {
+        for parent in &credential.said().parents {
+            children.entry(*parent).or_default().push(credential.id());
+        }
+    }
+    let mut gone: Vec<CredentialId> = children.keys().filter(|id| !complete.contains(id)).copied().collect();
+    while let Some(missing) = gone.pop() {
+        let below = children.remove(&missing).into_iter().flatten();
+        gone.extend(below.filter(|id| complete.remove(id)));
+    }
+    complete
 }
 
 impl IdentityState {

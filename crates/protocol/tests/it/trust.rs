@@ -8,7 +8,7 @@ use halo_protocol::credential::{
 use halo_protocol::epoch::{Epoch, EpochShare, SealedKey};
 use halo_protocol::feed::BlockHash;
 use halo_protocol::identity::{
-    IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION, Why,
+    IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION, Why, complete,
 };
 use halo_protocol::{
     FeedKey, HybridId, HybridKey, Recipient, SealTo, SignatureError, SpaceKey, Timestamp, Verified,
@@ -362,15 +362,16 @@ fn who_learns_of_both_at_once_agrees_once_somebody_witnessed() {
     let (mut two, phone_in, tablet_in, tablet) = three();
     // The laptop was there for both.
     let of_laptop = judged(&two, &[(&phone_in, NOON), (&tablet_in, NOON.plus(DAY))]);
-    assert_eq!(of_laptop.unwitnessed, [tablet_in.id()]);
+    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), [].into())].into());
     let later = NOON.plus(3 * DAY);
     let at_once = [(&phone_in, later), (&tablet_in, later)];
     assert!(!judged(&two, &at_once).devices.contains_key(&tablet.device()));
-    assert_eq!(judged(&two, &at_once).unwitnessed, [], "what was refused is not witnessed");
+    assert_eq!(judged(&two, &at_once).witnessed, [].into(), "what was refused is not witnessed");
     two.set.push(two.laptop.endorses(&tablet_in, &two.heads()));
     assert!(judged(&two, &at_once).devices.contains_key(&tablet.device()));
     let of_laptop = judged(&two, &[(&phone_in, NOON), (&tablet_in, NOON.plus(DAY))]);
-    assert_eq!(of_laptop.unwitnessed, [], "once is enough");
+    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), [two.laptop.device()].into())].into());
+    assert_eq!(judged(&two, &at_once).witnessed, of_laptop.witnessed, "the same, whoever judges");
 }
 
 #[test]
@@ -666,4 +667,19 @@ fn of_each_device_a_bounded_number_of_revocations_is_named() {
     let named = state(&two.ada, &two.set).revocations;
     assert_eq!(named.len(), MOST_REVOCATIONS_OF_A_DEVICE);
     assert!(named.is_sorted());
+}
+
+#[test]
+fn what_cites_something_that_is_not_there_cannot_be_judged() {
+    let two = Two::new();
+    let all: std::collections::BTreeSet<CredentialId> =
+        two.set.iter().map(|credential| credential.id()).collect();
+    assert_eq!(complete(&two.set), all);
+    // Each cites the one before.
+    for missing in 0..two.set.len() {
+        let mut set = two.set.clone();
+        set.remove(missing);
+        let before = two.set[..missing].iter().map(|credential| credential.id()).collect();
+        assert_eq!(complete(&set), before, "without number {missing}");
+    }
 }

@@ -1,10 +1,12 @@
 //! What is durable on this device, as the machines of replication look at it.
 
+use std::collections::BTreeSet;
+
 use halo_echo::replication::{Acquaintance, Blocks, Timeframe, fitting};
 use halo_protocol::FeedKey;
 use halo_protocol::Verified;
 use halo_protocol::credential::{Credential, CredentialId};
-use halo_protocol::feed::{Block, LONGEST_RUN, SignedHead};
+use halo_protocol::feed::{Block, EpochId, LONGEST_RUN, SignedHead};
 use halo_store::Store;
 
 use crate::feeds::{SpaceFeeds, run_of};
@@ -33,6 +35,10 @@ pub(crate) struct Here<'a> {
 impl Blocks for Here<'_> {
     fn timeframe(&self) -> Timeframe {
         self.feeds.replica.timeframe()
+    }
+
+    fn closed(&self) -> BTreeSet<EpochId> {
+        self.feeds.replica.closed()
     }
 
     fn run(

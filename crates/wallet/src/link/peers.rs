@@ -325,15 +325,7 @@ impl Engine {
                 Ok(None)
             }
             Effect::Take { blocks, head } => match self.ingest(space, blocks, head.as_ref()) {
-                Ok(_) => {
-                    let closed = self.unlocked().and_then(|open| Ok(open.feeds(space)?.replica.closed()));
-                    if let Ok(closed) = closed
-                        && !closed.is_empty()
-                    {
-                        self.link(id, space, Input::Closed(closed));
-                    }
-                    Ok(Some(Input::Grown))
-                }
+                Ok(_) => Ok(Some(Input::Grown)),
                 Err(IngestError::Missing) => Ok(Some(Input::Missed)),
                 Err(IngestError::Forked(proof)) => {
                     if let Some(proof) = proof {
@@ -413,8 +405,9 @@ impl Engine {
         for id in ids {
             if learnt {
                 self.introduce(id, IntroductionInput::Grown);
-                // Feeds may have been let in.
+                // Feeds may have been let in, and what was kept back for want of a credential may be given.
                 self.each_link(id, &Input::Grown);
+                self.each_link(id, &Input::Opens);
             }
             self.links_to(id);
             for space in &grown {

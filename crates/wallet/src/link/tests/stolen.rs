@@ -281,6 +281,33 @@ async fn who_hears_of_a_removal_before_its_epochs_writes_under_none_that_the_rem
     until(&laptop, "what comes later", async |laptop| titles(laptop, home).await.len() == 3).await;
 }
 
+// threat: 38
+#[tokio::test]
+async fn nobody_passes_on_the_key_of_an_epoch_whose_removal_they_have_not_heard_of() {
+    let three = Three::new().await;
+    let (home, thief) = (three.home, device(&three.tablet).await);
+    three.phone.close().await;
+    let phone = three.computers[1].on().await;
+    three.laptop.revoke_device(revoke(thief)).await.unwrap();
+    // The epoch comes to the phone, and the removal does not: to the phone the tablet is one of us.
+    let laptop = device(&three.laptop).await;
+    let epochs = inside(&three.laptop, move |open| open.store.epochs(&home.to_string()).unwrap()).await;
+    let given = inside(&phone, move |open| {
+        let keys = open.keys.clone();
+        let mut ids = Vec::new();
+        for row in &epochs {
+            let epoch = Epoch::decode(&row.bytes).unwrap();
+            open.feeds(home).unwrap().contents.add(&keys, laptop, &epoch);
+            ids.push(epoch.id());
+        }
+        let given = open.content_for(&thief, home, &ids).unwrap();
+        let first = ids[0];
+        (ids.len(), first, given.iter().map(|share| share.epoch).collect::<Vec<_>>())
+    });
+    let (all, first, given) = given.await;
+    assert!(all > 1 && given == [first], "the first epoch is the tablet's as well, and it gets {given:?}");
+}
+
 #[tokio::test]
 async fn a_removal_and_the_epochs_after_it_are_one_block() {
     let three = Three::new().await;
