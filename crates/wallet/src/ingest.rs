@@ -45,6 +45,9 @@ pub(crate) enum IngestError {
     /// Ask again for what is before it, or later.
     #[error("blocks before these are missing")]
     Missing,
+    /// They come again, once this device has heard what the peer knows.
+    #[error("nothing vouches for these blocks yet")]
+    Early,
     /// Its feed says two things at one number. It is in quarantine from now on; with the proof, where there is one.
     #[error("a device said two things in one place")]
     Forked(Option<Box<ForkProof>>),
@@ -148,6 +151,7 @@ impl Open {
                 })?;
                 Ok(IngestError::Missing)
             }
+            ReplicaError::Unvouched => Ok(IngestError::Early),
             error if error.blames_the_peer() => Ok(IngestError::Hostile(error.to_string())),
             ReplicaError::Closed { at, why } => {
                 tracing::warn!(at, %why, "a block cannot be read");

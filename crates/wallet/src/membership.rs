@@ -122,14 +122,14 @@ impl Open {
         self.endorse()
     }
 
-    /// Agrees that devices were let in, where it has not done so yet.
+    /// Vouches for devices whose admission it saw, where it has not done so yet.
     pub(crate) fn endorse(&mut self) -> Result<(), WalletError> {
         let (own, now) = (self.keys.device_key(), clock());
         let may = self.state.devices.get(&own).is_some_and(|own| !own.revoked && !own.is_on_probation(now));
         if !may {
             return Ok(());
         }
-        let others = self.state.witnessed.iter().filter(|(_, by)| !by.contains(&own));
+        let others = self.state.witnessed.iter().filter(|(_, all)| all.here && !all.by.contains(&own));
         let missing: Vec<CredentialId> = others.map(|(authorisation, _)| *authorisation).collect();
         let mut agreed = Vec::new();
         for authorisation in missing {
@@ -154,6 +154,13 @@ impl Open {
             let row = self.spaces.rows.get(&id).ok_or(NO_SPACE)?;
             let key = SpaceKey::from_bytes(&row.key).map_err(damaged)?;
             let Some(admitted) = self.state.feeds.get(&key).cloned() else { continue };
+            if let Some(feeds) = self.spaces.feeds.get_mut(&id) {
+                // The revocation that ended them does not hold after all.
+                for (feed, _) in admitted.iter().filter(|(_, state)| state.cut.is_none()) {
+                    self.spaces.cuts.retain(|cut| cut.feed != *feed);
+                    feeds.replica.lift(feed);
+                }
+            }
             let cuts: Vec<Cut> = admitted.values().filter_map(|feed| feed.cut).collect();
             let news: Vec<Cut> = cuts.into_iter().filter(|cut| !self.spaces.cuts.contains(cut)).collect();
             if news.is_empty() && !self.spaces.feeds.contains_key(&id) {

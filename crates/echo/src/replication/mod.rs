@@ -102,6 +102,9 @@ pub enum ReplicaError<E> {
         /// The first of them.
         at: u64,
     },
+    /// Nothing vouches for them that is known here: the peer knows where the feed was cut, and this device has not heard yet.
+    #[error("nothing vouches for these blocks yet")]
+    Unvouched,
     /// What was taken of the feed is another branch than the one that its end vouches for. It begins anew: drop its blocks here, and say
     /// [`Input::Missed`].
     #[error("the feed begins anew, on the branch that its end vouches for")]
@@ -118,7 +121,12 @@ impl<E> ReplicaError<E> {
                 // The feed's owner is to blame, or nobody.
                 FeedError::Gap { .. } | FeedError::Fork(_) | FeedError::Quarantined
             ),
-            Self::Stranger | Self::Closed { .. } | Self::Waiting | Self::Void { .. } | Self::Anew => false,
+            Self::Stranger
+            | Self::Closed { .. }
+            | Self::Waiting
+            | Self::Void { .. }
+            | Self::Unvouched
+            | Self::Anew => false,
         }
     }
 }
@@ -406,6 +414,5 @@ fn vouched<'a, E>(
             return Ok((blocks, Vouch::Cut { length: cut.length, head: cut.head }));
         }
     }
-    let unsigned = ReplicaError::Feed(FeedError::Malformed { what: "head" });
-    Ok((blocks, Vouch::Head(*head.ok_or(unsigned)?)))
+    Ok((blocks, Vouch::Head(*head.ok_or(ReplicaError::Unvouched)?)))
 }

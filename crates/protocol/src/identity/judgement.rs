@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::Graph;
 use super::{
     DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION,
-    Why,
+    Why, Witnesses,
 };
 use crate::credential::{Assertion, Credential, CredentialId, Cut, Draft};
 use crate::keys::{DeviceKey, FeedKey, IdentityKey, SpaceKey};
@@ -26,6 +26,8 @@ pub(super) struct Judgement {
     valid: BTreeSet<CredentialId>,
     rejected: BTreeMap<CredentialId, Why>,
     devices: BTreeMap<DeviceKey, DeviceState>,
+    /// Authorisations that were seen here when they were said, by devices that were seen to be off probation.
+    seen: BTreeSet<CredentialId>,
 }
 
 impl Judgement {
@@ -225,13 +227,8 @@ impl Judgement {
         self.valid.iter().filter(|id| counts(id)).copied().collect()
     }
 
-    /// Authorisations by devices that other devices let in, and who has witnessed them. Whether such a device was on probation is not the
-    /// same everywhere, so it does not matter whether it was here.
-    fn witnessed(
-        &self,
-        identity: &IdentityKey,
-        graph: &Graph<'_>,
-    ) -> BTreeMap<CredentialId, BTreeSet<DeviceKey>> {
+    /// Authorisations by devices that other devices let in, and who vouches for them.
+    fn witnessed(&self, identity: &IdentityKey, graph: &Graph<'_>) -> BTreeMap<CredentialId, Witnesses> {
         let issuer = |id: &CredentialId| graph.get(id).map(|credential| credential.said().issuer);
         let device = |id: &CredentialId| DeviceKey::from_bytes(&issuer(id)?).ok();
         let counts = |id: &&CredentialId| {
@@ -240,13 +237,17 @@ impl Judgement {
             matches!(said, Some(Assertion::AuthorizedDevice { .. }))
                 && by.is_some_and(|by| issuer(&by.authorized_by) != Some(*identity.as_bytes()))
         };
-        let mut all: BTreeMap<CredentialId, BTreeSet<DeviceKey>> =
-            self.valid.iter().filter(counts).map(|id| (*id, BTreeSet::new())).collect();
+        let fresh = |id: &CredentialId| {
+            let here = self.seen.contains(id);
+            (*id, Witnesses { here, by: BTreeSet::new() })
+        };
+        let mut all: BTreeMap<CredentialId, Witnesses> =
+            self.valid.iter().filter(counts).map(fresh).collect();
         for id in &self.valid {
             if let Some(witnesses) =
                 endorsed_by(graph, id).and_then(|authorisation| all.get_mut(&authorisation))
             {
-                witnesses.extend(device(id));
+                witnesses.by.extend(device(id));
             }
         }
         all
@@ -269,8 +270,12 @@ impl Rules<'_> {
     }
 
     fn judge_endorsed(&self, voids: &BTreeSet<CredentialId>, endorsed: &BTreeSet<CredentialId>) -> Judgement {
-        let mut judged =
-            Judgement { valid: BTreeSet::new(), rejected: BTreeMap::new(), devices: BTreeMap::new() };
+        let mut judged = Judgement {
+            valid: BTreeSet::new(),
+            rejected: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            seen: BTreeSet::new(),
+        };
         let mut order: Vec<&CredentialId> = self.graph.ids().filter(|id| !voids.contains(id)).collect();
         // Ancestors first.
         order.sort_by_key(|id| (self.graph.depth(id), **id));
@@ -292,12 +297,15 @@ impl Rules<'_> {
             }
             let adds =
                 matches!(said.assertion, Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. });
-            if adds && !by_identity && !endorsed.contains(id) {
+            if adds && !by_identity {
                 let until = known.map(|(_, until)| *until).min().flatten();
-                let seen = (self.first_seen)(id);
-                if seen.zip(until).is_some_and(|(seen, until)| seen < until) {
+                let in_time = (self.first_seen)(id).zip(until).map(|(seen, until)| seen >= until);
+                if in_time == Some(false) && !endorsed.contains(id) {
                     judged.rejected.insert(*id, Why::Probation);
                     continue;
+                }
+                if in_time == Some(true) {
+                    judged.seen.insert(*id);
                 }
             }
             judged.valid.insert(*id);

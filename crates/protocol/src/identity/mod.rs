@@ -92,6 +92,15 @@ pub enum Why {
     Probation,
 }
 
+/// Who vouches for an authorisation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Witnesses {
+    /// It was seen here when it was said, by a device that was seen to be off probation. Otherwise it rests on what others say.
+    pub here: bool,
+    /// Whose endorsements hold.
+    pub by: BTreeSet<DeviceKey>,
+}
+
 /// The identity, as its credentials describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityState {
@@ -108,10 +117,10 @@ pub struct IdentityState {
     pub feeds: BTreeMap<SpaceKey, BTreeMap<FeedKey, FeedState>>,
     /// The key to seal to what the 24 words shall bring back.
     pub recovery_key: Option<HybridKey>,
-    /// Devices that were let in by devices which others let in, and who has witnessed that so far. A device that is off probation itself says
-    /// [`Assertion::Endorsed`] of each: those who learn of both at once agree, and whoever is left of the witnesses keeps it so if some
-    /// of them are put out.
-    pub witnessed: BTreeMap<CredentialId, BTreeSet<DeviceKey>>,
+    /// Devices that were let in by devices which others let in, and who vouches for that. Whoever was there and is off probation itself says
+    /// [`Assertion::Endorsed`] of each: those who learn of both at once agree, and whoever is left of the witnesses keeps it so if some of
+    /// them are put out.
+    pub witnessed: BTreeMap<CredentialId, Witnesses>,
     /// The revocations that hold, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins now comes
     /// after these.
     pub revocations: Vec<CredentialId>,

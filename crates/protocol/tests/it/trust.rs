@@ -8,10 +8,10 @@ use halo_protocol::credential::{
 use halo_protocol::epoch::{Epoch, EpochShare, SealedKey};
 use halo_protocol::feed::BlockHash;
 use halo_protocol::identity::{
-    IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION, Why, complete,
+    IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION, Why, Witnesses, complete,
 };
 use halo_protocol::{
-    FeedKey, HybridId, HybridKey, Recipient, SealTo, SignatureError, SpaceKey, Timestamp, Verified,
+    DeviceKey, FeedKey, HybridId, HybridKey, Recipient, SealTo, SignatureError, SpaceKey, Timestamp, Verified,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -362,7 +362,8 @@ fn who_learns_of_both_at_once_agrees_once_somebody_witnessed() {
     let (mut two, phone_in, tablet_in, tablet) = three();
     // The laptop was there for both.
     let of_laptop = judged(&two, &[(&phone_in, NOON), (&tablet_in, NOON.plus(DAY))]);
-    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), [].into())].into());
+    let witnesses = |here, by: &[DeviceKey]| Witnesses { here, by: by.iter().copied().collect() };
+    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), witnesses(true, &[]))].into());
     let later = NOON.plus(3 * DAY);
     let at_once = [(&phone_in, later), (&tablet_in, later)];
     assert!(!judged(&two, &at_once).devices.contains_key(&tablet.device()));
@@ -370,8 +371,12 @@ fn who_learns_of_both_at_once_agrees_once_somebody_witnessed() {
     two.set.push(two.laptop.endorses(&tablet_in, &two.heads()));
     assert!(judged(&two, &at_once).devices.contains_key(&tablet.device()));
     let of_laptop = judged(&two, &[(&phone_in, NOON), (&tablet_in, NOON.plus(DAY))]);
-    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), [two.laptop.device()].into())].into());
-    assert_eq!(judged(&two, &at_once).witnessed, of_laptop.witnessed, "the same, whoever judges");
+    assert_eq!(of_laptop.witnessed, [(tablet_in.id(), witnesses(true, &[two.laptop.device()]))].into());
+    let others = judged(&two, &at_once).witnessed;
+    let word = witnesses(false, &[two.laptop.device()]);
+    assert_eq!(others, [(tablet_in.id(), word)].into(), "it saw nothing itself, and vouches for nobody");
+    let handed_over = judged(&two, &[(&tablet_in, later)]).witnessed;
+    assert!(!handed_over[&tablet_in.id()].here, "when the phone came it was not there");
 }
 
 #[test]

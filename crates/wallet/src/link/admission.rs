@@ -3,14 +3,16 @@
 //! Only a [`Confirmed`] device is admitted, and by exactly the keys it was confirmed with. The new one is a device of the
 //! identity once all of this is on its disk, by one rename; before that there is nothing.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use halo_echo::{DocumentId, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
-use halo_protocol::credential::{Assertion, Credential};
+use halo_protocol::credential::{Assertion, Credential, CredentialId};
 use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_protocol::feed::Payload;
+use halo_protocol::identity::Why;
 use halo_protocol::invitation::Confirmed;
 use halo_protocol::{AgreementKey, DeviceKey, HybridKey, IdentityKey, SealTo};
 use halo_store::{SpaceRow, Store};
@@ -46,6 +48,9 @@ struct Wire {
     /// Which device began each of the epochs.
     #[prost(bytes = "vec", repeated, tag = "7")]
     began: Vec<Vec<u8>>,
+    /// Authorisations that whoever let it in refused, since a device on probation said them.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    refused: Vec<Vec<u8>>,
 }
 
 impl Engine {
@@ -63,6 +68,7 @@ impl Engine {
             });
         }
         let device = confirmed.device();
+        open.may_come(&device)?;
         let to = seal_to(confirmed.agreement(), confirmed.sealing());
         let shares = open.shares_for(&to)?;
         let halo = open.halo()?;
@@ -99,6 +105,7 @@ impl Engine {
             epochs: epochs.into_iter().map(|row| row.bytes).collect(),
             shares: shares.iter().filter_map(of_halo).collect(),
             by: own.as_bytes().to_vec(),
+            refused: open.refused().iter().map(|id| id.as_bytes().to_vec()).collect(),
         };
         self.keep_mark();
         self.devices_changed();
@@ -112,6 +119,22 @@ fn seal_to(agreement: AgreementKey, sealing: &[u8]) -> SealTo {
 }
 
 impl Open {
+    /// Whether a device may be let in: one that was removed is given nothing, whoever typed its digits.
+    pub(super) fn may_come(&self, device: &DeviceKey) -> Result<(), WalletError> {
+        match self.state.devices.get(device).filter(|device| device.revoked) {
+            None => Ok(()),
+            Some(_) => Err(WalletError::BadInput {
+                what: "that device was removed: it has to begin anew before it can be let in".into(),
+            }),
+        }
+    }
+
+    /// Authorisations that were refused here for being said by a device on probation.
+    fn refused(&self) -> Vec<CredentialId> {
+        let refused = self.state.rejected.iter().filter(|(_, why)| *why == Why::Probation);
+        refused.map(|(id, _)| *id).collect()
+    }
+
     /// Fills a new store with what an admission says.
     ///
     /// # Errors
@@ -155,15 +178,24 @@ impl Open {
             AuditEntry::next(ChainHead::default(), clock(), AuditEvent::DeviceJoined { by: by.to_string() })
                 .sign(&*keys.device());
         let device = keys.device_key();
-        let is_own = |credential: &Credential| {
-            matches!(&credential.said().assertion,
-                Assertion::AuthorizedDevice { device_key, .. } if *device_key == device)
+        let refused =
+            |credential: &Credential| wire.refused.iter().any(|id| id == credential.id().as_bytes());
+        // What was refused stays so: to this device whoever said it is on probation from now on.
+        let doubtful: BTreeSet<[u8; 32]> =
+            credentials.iter().filter(|one| refused(one)).map(|one| one.said().issuer).collect();
+        let is_new = |credential: &Credential| {
+            let let_in = match &credential.said().assertion {
+                Assertion::AuthorizedDevice { device_key, .. } => Some(device_key),
+                _ => None,
+            };
+            let_in.is_some_and(|key| *key == device || doubtful.contains(key.as_bytes()))
+                || refused(credential)
         };
         let mut store = keys.with_store_key(|key| Store::create(&dir.join(STORE), key))?;
         store.write(|tx| {
-            // Whoever let it in has judged all of them; its own admission is new.
+            // Whoever let it in has judged the others; its own admission is new.
             for credential in &credentials {
-                if is_own(credential) {
+                if is_new(credential) {
                     tx.learn_credential(credential, clock())?;
                 } else {
                     tx.add_credential(credential)?;

@@ -327,6 +327,7 @@ impl Engine {
             Effect::Take { blocks, head } => match self.ingest(space, blocks, head.as_ref()) {
                 Ok(_) => Ok(Some(Input::Grown)),
                 Err(IngestError::Missing) => Ok(Some(Input::Missed)),
+                Err(IngestError::Early) => Ok(None),
                 Err(IngestError::Forked(proof)) => {
                     if let Some(proof) = proof {
                         self.tell_fork(space, &proof);

@@ -34,6 +34,9 @@ pub(super) struct World {
     pub(super) thieves: BTreeSet<usize>,
     /// Content keys of epochs that were begun by somebody who knew of a revocation: which device must not have them.
     pub(super) secret: Vec<(EpochId, usize)>,
+    /// Of those, what was given by a device that had judged the revocation and found that it does not hold: where the one who said it is in
+    /// by the word of the one it puts out, devices disagree until somebody else vouches.
+    pub(super) disbelieved: BTreeSet<(EpochId, usize)>,
 }
 
 impl World {
@@ -52,6 +55,7 @@ impl World {
             edits: 0,
             thieves: BTreeSet::new(),
             secret: Vec::new(),
+            disbelieved: BTreeSet::new(),
         };
         let first = &mut world.devices[0];
         let profile = DeviceProfile::default();
@@ -245,7 +249,7 @@ impl World {
         let witnessed = &device.state.as_ref().unwrap().witnessed;
         let mut open = witnessed
             .iter()
-            .filter(|(_, by)| !by.contains(&own))
+            .filter(|(_, all)| all.here && !all.by.contains(&own))
             .map(|(id, _)| (*id, Credential::decode(&device.disk.credentials[id]).unwrap().said().clone()));
         let is_foreign =
             |said: &Draft| said.issuer != device.key.bytes() && said.subject != device.key.bytes();
@@ -255,7 +259,7 @@ impl World {
         self.learn(at, &[said]);
     }
 
-    /// The user at each device agrees to what is refused there.
+    /// The user at each device agrees to what is refused there, and to what rests on the word of others alone.
     pub(super) fn agree(&mut self) {
         for at in 0..DEVICES {
             let device = &self.devices[at];
@@ -263,12 +267,15 @@ impl World {
                 continue;
             }
             let state = device.state.as_ref().unwrap();
-            let refused: Vec<CredentialId> =
-                state.rejected.iter().filter(|(_, why)| *why == Why::Probation).map(|(id, _)| *id).collect();
-            for id in refused {
+            let own = device.key.device();
+            let refused = state.rejected.iter().filter(|(_, why)| *why == Why::Probation).map(|(id, _)| *id);
+            let others = state.witnessed.iter().filter(|(_, all)| !all.here && !all.by.contains(&own));
+            let open: Vec<CredentialId> = refused.chain(others.map(|(id, _)| *id)).collect();
+            for id in open {
                 let device = &self.devices[at];
                 let refused = Credential::decode(&device.disk.credentials[&id]).unwrap().said().clone();
-                if !matches!(refused.assertion, Assertion::AuthorizedDevice { .. }) {
+                let is_own = [refused.issuer, refused.subject].contains(&device.key.bytes());
+                if is_own || !matches!(refused.assertion, Assertion::AuthorizedDevice { .. }) {
                     continue;
                 }
                 let agrees = Assertion::Endorsed { authorisation: id };
@@ -312,6 +319,8 @@ impl World {
                     }
                     let own: Vec<EpochId> =
                         epochs.into_iter().filter(|epoch| device.may_pass_on(epoch)).collect();
+                    let void = |epoch: &&EpochId| device.disbelieves(epoch, about);
+                    self.disbelieved.extend(own.iter().filter(void).map(|epoch| (*epoch, about)));
                     let to = Recipient::Agreement(agreement(about));
                     let shares = own
                         .iter()

@@ -4,16 +4,18 @@
 use std::collections::BTreeMap;
 
 use halo_echo::replication::{Open as _, Timeframe};
-use halo_protocol::FeedKey;
 use halo_protocol::channel::HandshakeHash;
 use halo_protocol::credential::{Assertion, Credential};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Payload, SignedHead};
+use halo_protocol::{FeedKey, SealTo};
 
 use super::*;
 use crate::RevokeDevice;
 use crate::contents::epoch_row;
+use crate::engine::clock;
 use crate::feeds::run_of;
+use crate::shares::Share;
 
 /// The laptop at home, the phone, and the tablet that is going to be stolen.
 struct Three {
@@ -306,6 +308,73 @@ async fn nobody_passes_on_the_key_of_an_epoch_whose_removal_they_have_not_heard_
     });
     let (all, first, given) = given.await;
     assert!(all > 1 && given == [first], "the first epoch is the tablet's as well, and it gets {given:?}");
+}
+
+// threat: 38
+#[tokio::test]
+async fn a_device_that_fills_the_list_of_seeds_is_removed_all_the_same() {
+    let three = Three::new().await;
+    let (home, thief) = (three.home, device(&three.tablet).await);
+    let to = inside(&three.laptop, |open| SealTo::Hybrid(open.keys.hybrid_key().clone())).await;
+    inside(&three.tablet, move |open| {
+        Arc::get_mut(&mut open.keys).unwrap().rotate_alias_seed(u32::MAX).unwrap();
+        let share = Share::Seeds(open.keys.share_alias_seed(&to).unwrap()).encode();
+        let halo = open.halo().unwrap();
+        let said = Payload { shares: vec![share], ..Payload::default() };
+        open.say(halo, said, |_, _| Ok(()), |_| Ok(())).unwrap();
+    })
+    .await;
+    put(&three.tablet, home, "Bread").await;
+    until(&three.laptop, "the seeds", async |laptop| {
+        inside(laptop, |open| open.keys.alias_seed_epoch().unwrap()).await == u32::MAX
+    })
+    .await;
+    three.laptop.revoke_device(revoke(thief)).await.unwrap();
+    let is_out = inside(&three.laptop, move |open| open.state.devices[&thief].revoked);
+    assert!(is_out.await);
+}
+
+// threat: 38
+#[tokio::test]
+async fn a_device_that_was_removed_is_not_let_in_again_under_the_same_key() {
+    let three = Three::new().await;
+    let thief = device(&three.tablet).await;
+    assert!(inside(&three.laptop, move |open| open.may_come(&thief).is_ok()).await);
+    three.laptop.revoke_device(revoke(thief)).await.unwrap();
+    assert!(inside(&three.laptop, move |open| open.may_come(&thief).is_err()).await);
+}
+
+// threat: 29
+#[tokio::test]
+async fn whom_a_device_on_probation_let_in_is_refused_by_those_who_come_later_as_well() {
+    let three = Three::new().await;
+    // Some key of the tablet's, as that of its accomplice.
+    let accomplice = inside(&three.tablet, |open| {
+        let halo = open.halo().unwrap();
+        let device_key = DeviceKey::from_bytes(open.feeds(halo).unwrap().own().as_bytes()).unwrap();
+        let assertion = Assertion::AuthorizedDevice {
+            identity_key: open.identity_key,
+            device_key,
+            agreement_key: open.keys.agreement_key(),
+        };
+        let said = open.sign(clock(), *device_key.as_bytes(), assertion, &[]).unwrap();
+        open.publish(vec![said]).unwrap();
+        device_key
+    })
+    .await;
+    put(&three.tablet, three.home, "Bread").await;
+    until(&three.laptop, "what the tablet said", async |laptop| {
+        inside(laptop, |open| !open.state.rejected.is_empty()).await
+    })
+    .await;
+    let computer = Computer::new();
+    let desktop = computer.on().await;
+    three.meeting.tell(&desktop).await;
+    link(&three.laptop, &desktop).await;
+    for wallet in [&three.laptop, &desktop] {
+        let known = inside(wallet, move |open| open.state.devices.contains_key(&accomplice)).await;
+        assert!(!known, "it was let in");
+    }
 }
 
 #[tokio::test]
