@@ -21,18 +21,23 @@ export class Wallet {
   #listeners = new Set();
   #seen = new Set();
   #log;
+  #options = [];
 
   static passphrase = PASSPHRASE;
 
-  /** Creates an identity and serves it; `port` 0 is any free one, `log` hears each line of the daemon's log. */
-  static async start({ name = "Ada", port = 0, log } = {}) {
+  /**
+   * Creates an identity and serves it; `port` 0 is any free one, `log` hears each line of the daemon's log, `options` are
+   * the daemon's. Without a name there is no identity yet. Sockets are in `runtimeDir`, which wallets can share.
+   */
+  static async start({ name = "Ada", port = 0, log, options = [], runtimeDir } = {}) {
     const wallet = new Wallet();
     wallet.#log = log;
+    wallet.#options = options;
     // Short: the path of a Unix socket has room for about a hundred bytes.
     wallet.#dir = await mkdtemp(join(tmpdir(), "halo-"));
-    wallet.#env = { ...process.env, HALO_PROFILE: join(wallet.#dir, "p"), XDG_RUNTIME_DIR: wallet.#dir };
+    wallet.#env = { ...process.env, HALO_PROFILE: join(wallet.#dir, "p"), XDG_RUNTIME_DIR: runtimeDir ?? wallet.#dir };
     try {
-      wallet.identity = await wallet.run(["init", "--name", name, "--keychain", "none", "--passphrase-stdin"], PASSPHRASE);
+      if (name) wallet.identity = await wallet.run(["init", "--name", name, "--keychain", "none", "--passphrase-stdin"], PASSPHRASE);
       await wallet.serve(port);
     } catch (error) {
       await wallet.end();
@@ -56,7 +61,7 @@ export class Wallet {
   }
 
   async serve(port = this.port) {
-    this.#daemon = spawn(HALO, ["daemon", "--listen-port", String(port)], {
+    this.#daemon = spawn(HALO, ["daemon", "--listen-port", String(port), ...this.#options], {
       env: this.#env,
       stdio: ["ignore", "pipe", this.#log ? "pipe" : "inherit"],
     });
@@ -72,6 +77,7 @@ export class Wallet {
     this.pid = pid;
     this.issuer = broker_url;
     this.port = Number(new URL(broker_url).port);
+    if ((await this.run(["status"])).state === "empty") return;
     await this.unlock();
     await this.#watchRequests();
   }
@@ -130,6 +136,43 @@ export class Wallet {
   /** How many requests there have been. */
   get asked() {
     return this.#seen.size;
+  }
+
+  /** A new device with its digits on its screen, once it has joined by this link: what it says, line by line. */
+  join(url, label) {
+    const args = ["devices", "join", url, "--name", label, "--keychain", "none", "--passphrase-stdin"];
+    return this.#says(args, PASSPHRASE);
+  }
+  /** The trusted device's end. */
+  invite() {
+    return this.#says(["devices", "invite"]);
+  }
+  /** How devices stand to each other, line by line. */
+  sync() {
+    return this.#says(["sync", "status", "--watch"]);
+  }
+  /** After joining: there are requests now. */
+  async joined() {
+    await this.#watchRequests();
+  }
+
+  /** A command that says one JSON line after the other. */
+  #says(args, input) {
+    const child = spawn(HALO, ["--json", ...args], { env: this.#env, stdio: ["pipe", "pipe", "inherit"] });
+    if (input) child.stdin.write(`${input}\n`);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    return {
+      type: (line) => child.stdin.write(`${line}\n`),
+      end: () => child.kill(),
+      async until(wanted) {
+        for (;;) {
+          const { value, done } = await lines.next();
+          if (done) throw new Error(`halo ${args.join(" ")} ended too soon`);
+          const said = JSON.parse(value);
+          if (wanted(said)) return said;
+        }
+      },
+    };
   }
 
   async #watchRequests() {

@@ -53,10 +53,11 @@ fn network(options: &Daemon) -> Result<NetworkOptions, Failure> {
     Ok(NetworkOptions { servers, lan: options.lan.map(|lan| lan == Lan::On), ..NetworkOptions::default() })
 }
 
-/// `HALO_LOG=debug` shows more; the default is silence unless something is wrong.
+/// `HALO_LOG=debug` shows more; the default is silence unless something is wrong. WebRTC warns of what is usual while it
+/// looks for a way.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("HALO_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,rtc=error,webrtc=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

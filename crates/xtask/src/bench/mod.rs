@@ -84,11 +84,14 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     if wants(&["mesh"]) {
         printed +=
             &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "mesh"]).output()?;
+        dxos_installed(place)?;
+        printed += &Run::program("node", &place.at("tests/clients"))
+            .env("HALO_BIN", &halo)
+            .args(["mesh.mjs"])
+            .output()?;
     }
     if wants(&["dxos"]) {
-        setup::installed(place, "tests/dxos")?;
-        // DXOS's own host locks its files with it; our tests do without.
-        Run::npm(place, "tests/dxos").args(["rebuild", "fs-ext", "--ignore-scripts=false"]).run()?;
+        dxos_installed(place)?;
         printed += &Run::program("node", &place.at("tests/dxos"))
             .env("HALO_BIN", &halo)
             .args(["bench.mjs"])
@@ -101,6 +104,12 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
     }
     rows.sort_by_key(|row| NAMES.iter().position(|name| row.name.starts_with(name)));
     show(&rows, options.json)
+}
+
+/// DXOS's client, with what its own host locks its files with; our tests do without that.
+fn dxos_installed(place: &Place) -> Result<(), Trouble> {
+    setup::installed(place, "tests/dxos")?;
+    Run::npm(place, "tests/dxos").args(["rebuild", "fs-ext", "--ignore-scripts=false"]).run()
 }
 
 fn show(rows: &[Row], json: bool) -> Result<(), Trouble> {
