@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use halo_wallet::{
-    ActivityView, AnsweredBy, Approval, By, CreateIdentity, Created, DoctorReport, Gauge, GrantId,
+    ActivityView, AnsweredBy, Approval, By, Compacted, CreateIdentity, Created, DoctorReport, Gauge, GrantId,
     ItemVersion, ItemView, KeychainChoice, KeychainView, ProfileChange, PutItem, Query, RecoverIdentity,
     RequestId, Settings, Snapshot, SpaceDetails, SpaceId, Step, WalletError,
 };
@@ -66,6 +66,7 @@ commands![
     share_space,
     unshare_space,
     delete_space,
+    compact_space,
     items,
     put_item,
     set_item_deleted,
@@ -296,6 +297,11 @@ async fn delete_space(session: State<'_, Session>, id: String) -> Answer<()> {
 }
 
 /// What a query finds, in DXOS's form.
+#[tauri::command]
+async fn compact_space(session: State<'_, Session>, id: String) -> Answer<Compacted> {
+    Ok(session.wallet().await?.compact_space(space(&id)?).await?)
+}
+
 #[tauri::command]
 async fn items(session: State<'_, Session>, id: String, query: serde_json::Value) -> Answer<Vec<ItemView>> {
     let query = Query::parse(&query.to_string()).map_err(WalletError::from)?;

@@ -109,6 +109,25 @@ impl Document {
         self.apply_at_most(bytes, LARGEST_CHUNK)
     }
 
+    /// Takes in all that another replica has of this document, such as a snapshot says.
+    ///
+    /// After an error the document may have taken a part: load it anew.
+    ///
+    /// # Errors
+    /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
+    pub fn take_whole(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
+        let too_large = |size| EchoError::TooLarge { what: "a document", size, most: LARGEST_DOCUMENT };
+        if bytes.len() > LARGEST_DOCUMENT {
+            return Err(too_large(bytes.len()));
+        }
+        let change = self.take(bytes)?;
+        if !change.known {
+            // Most of it may have been here, so that the sizes cannot be added up.
+            self.size = self.inner.save().len();
+        }
+        if self.size > LARGEST_DOCUMENT { Err(too_large(self.size)) } else { Ok(change) }
+    }
+
     fn apply_at_most(&mut self, bytes: &[u8], most: usize) -> Result<Change, EchoError> {
         if bytes.len() > most {
             return Err(EchoError::TooLarge { what: "a change", size: bytes.len(), most });
@@ -117,13 +136,18 @@ impl Document {
         if size > LARGEST_DOCUMENT {
             return Err(EchoError::TooLarge { what: "a document", size, most: LARGEST_DOCUMENT });
         }
+        let change = self.take(bytes)?;
+        if !change.known {
+            self.size = size;
+        }
+        Ok(change)
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
         guard::check(bytes)?;
         let before = self.heads();
         self.inner.load_incremental(bytes).map_err(|error| EchoError::malformed("document", error))?;
         let known = self.heads() == before;
-        if !known {
-            self.size = size;
-        }
         Ok(Change { known, waits: !self.inner.get_missing_deps(&[]).is_empty() })
     }
 

@@ -24,7 +24,10 @@ pub use error::EchoError;
 pub use ids::{DocumentId, SpaceId};
 pub use index::{Index, MemoryIndex, Near};
 pub use item::{Item, ItemKind, reference_of};
-pub use model::{Expand, Mark, NamedModel, Side, Splice, TextView};
+pub use model::{
+    CounterEdit, CounterModel, Expand, Mark, Model, NamedModel, ObjectEdit, ObjectModel, Side, Site, Splice,
+    Spot, TextEdit, TextModel, TextView,
+};
 pub use sync::SyncState;
 pub use terms::{Place, Term, TermValue};
 pub use write::{NewItem, Pen, item_id, reference};

@@ -5,6 +5,7 @@ use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use halo_protocol::credential::CredentialId;
 use halo_protocol::epoch::{Epoch, EpochShare, SEAL_INFO, SHARE_INFO, SealedKey};
 use halo_protocol::feed::{BlockHeader, EpochId};
+use halo_protocol::snapshot::associated;
 use halo_protocol::{FeedKey, SealTo, SpaceKey};
 use zeroize::Zeroizing;
 
@@ -145,7 +146,48 @@ impl ContentKey {
             .map_err(|_| closed)
     }
 
+    /// Seals a part of a snapshot that the device of this feed makes: nonce (24) ‖ XChaCha20-Poly1305, the maker and the
+    /// number as associated data.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] without randomness.
+    pub fn seal_part(&self, by: &FeedKey, number: u64, part: &[u8]) -> Result<Vec<u8>, KeystoreError> {
+        let mut nonce = [0; 24];
+        fill(&mut nonce)?;
+        let sealed = self
+            .snapshot_cipher(by)
+            .encrypt(&XNonce::from(nonce), Payload { msg: part, aad: &associated(by, number) })
+            .map_err(|_| UNSEALABLE)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens a part of a snapshot.
+    ///
+    /// # Errors
+    /// [`KeystoreError::SealedValue`] if it was altered, or is another part.
+    pub fn open_part(
+        &self,
+        by: &FeedKey,
+        number: u64,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+        let closed = KeystoreError::SealedValue { what: "part of a snapshot" };
+        let Some((nonce, sealed)) = sealed.split_first_chunk::<24>() else { return Err(closed) };
+        self.snapshot_cipher(by)
+            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &associated(by, number) })
+            .map(Zeroizing::new)
+            .map_err(|_| closed)
+    }
+
     fn cipher(&self, feed: &FeedKey) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(self.0.derive(labels::BLOCK, feed.as_bytes()).expose().into())
+        self.keyed(labels::BLOCK, feed)
+    }
+
+    fn snapshot_cipher(&self, by: &FeedKey) -> XChaCha20Poly1305 {
+        self.keyed(labels::SNAPSHOT, by)
+    }
+
+    fn keyed(&self, label: &[u8], feed: &FeedKey) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(self.0.derive(label, feed.as_bytes()).expose().into())
     }
 }

@@ -24,6 +24,8 @@ pub(crate) const SPACE: &[u8] = b"halo v1 space key";
 pub(crate) const FEED: &[u8] = b"halo v1 feed key";
 /// From the content key of an epoch, salted with the feed: seals the blocks of that feed.
 pub(crate) const BLOCK: &[u8] = b"halo v1 block key";
+/// From the content key of an epoch, salted with the feed of who makes it: seals the parts of a snapshot.
+pub(crate) const SNAPSHOT: &[u8] = b"halo v1 snapshot key";
 /// From the entropy of the 24 words: the identity key.
 pub(crate) const IDENTITY: &[u8] = b"halo v1 identity key";
 /// From the entropy of the 24 words: the hybrid key to which is sealed what they shall bring back.

@@ -19,6 +19,7 @@ mod keys;
 pub mod peer;
 pub mod presentation;
 pub mod signal;
+pub mod snapshot;
 mod statement;
 mod time;
 mod verified;

@@ -28,6 +28,8 @@ pub enum StatementKind {
     FeedClaim = 6,
     /// A device answers for a handshake, [`crate::peer::PeerHello`].
     PeerProof = 7,
+    /// Everything a space says at a timeframe, [`crate::snapshot::SignedSnapshot`].
+    Snapshot = 9,
 }
 
 /// Something that may be signed. Only builders in this crate make one.

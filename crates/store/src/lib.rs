@@ -24,5 +24,6 @@ pub use rows::feed::{BlockRow, EpochRow, FeedRow};
 pub use rows::grant::GrantRow;
 pub use rows::item::SpaceItems;
 pub use rows::refresh::{RefreshRow, RefreshUse};
+pub use rows::snapshot::{ConfirmedRow, FeedBase, SnapshotRow, SnapshotState};
 pub use rows::space::{SpaceAppRow, SpaceRow};
 pub use store::{Store, Tx};

@@ -112,6 +112,11 @@ impl ContentKeys {
         self.named.get(epoch).or_else(|| self.given.get(epoch))
     }
 
+    /// All of them that may open what is sealed under an epoch: one that was given may be a wrong one.
+    pub(crate) fn all(&self, epoch: &EpochId) -> impl Iterator<Item = &ContentKey> {
+        self.named.get(epoch).into_iter().chain(self.given.get(epoch))
+    }
+
     /// Every content key that may be passed on, for another device. Not that of an epoch which began after a revocation that is not
     /// known here, or known without what it rests on: whom it puts out cannot be told.
     pub(crate) fn shares(
@@ -144,8 +149,7 @@ impl Open for ContentKeys {
     /// A block that no key opens waits: a key that was given may be a wrong one, and whoever began an epoch may have sealed one key
     /// to this device and another to the rest.
     fn open(&self, header: &BlockHeader, sealed: &[u8]) -> Result<Option<Payload>, WalletError> {
-        let keys = self.named.get(&header.epoch).into_iter().chain(self.given.get(&header.epoch));
-        let opened = keys.filter_map(|content| content.open(header, sealed).ok()).next();
+        let opened = self.all(&header.epoch).filter_map(|content| content.open(header, sealed).ok()).next();
         opened.map(|bytes| Payload::decode(&bytes).map_err(damaged)).transpose()
     }
 }

@@ -13,7 +13,7 @@ use ts_rs::TS;
 
 use crate::contents::{ContentKeys, read_epoch};
 use crate::error::WalletError;
-use crate::feeds::checked;
+use crate::feeds::{checked, damaged};
 use crate::gauge::Gauge;
 use crate::handle::Wallet;
 use crate::open::Open;
@@ -36,6 +36,9 @@ pub struct DoctorReport {
     pub documents: usize,
     /// Items.
     pub items: usize,
+    /// Snapshots, each with its signature, its parts and what is in them.
+    #[serde(default)]
+    pub snapshots: usize,
     /// What is wrong, in sentences.
     pub problems: Vec<String>,
     /// Documents whose items were written anew.
@@ -158,6 +161,7 @@ impl Open {
             report.problems.push(format!("no epoch of space {space} opens for this device"));
         }
         let mut missing: BTreeSet<DocumentId> = BTreeSet::new();
+        self.examine_snapshot(space, documents, report)?;
         for feed in self.store.feeds(space)? {
             let cut = FeedKey::from_bytes(&feed.key).ok().and_then(|key| self.cut_of(&key));
             if let Err(problem) = checked(&self.store, &feed, cut.as_ref()) {
@@ -167,7 +171,7 @@ impl Open {
             if !self.store.blocks(&feed.key, feed.length, 1)?.is_empty() {
                 report.problems.push(format!("a feed of space {space} has blocks behind its end"));
             }
-            let mut next = 0;
+            let mut next = self.store.feed_base(&feed.key)?.map_or(0, |base| base.length);
             while next < feed.length {
                 gauge.say(
                     "blocks",
@@ -202,6 +206,38 @@ impl Open {
         }
         for id in missing {
             report.problems.push(format!("document {id} of space {space} lacks changes that its feed has"));
+        }
+        Ok(())
+    }
+
+    /// Everything that a snapshot says is in the documents, and it covers what was dropped.
+    fn examine_snapshot(
+        &self,
+        space: &str,
+        documents: &mut BTreeMap<DocumentId, Document>,
+        report: &mut DoctorReport,
+    ) -> Result<(), WalletError> {
+        let mut missing = Vec::new();
+        let snapshot = self.read_snapshot(space, |document, bytes| {
+            let id = DocumentId::from_bytes(&document)?;
+            let there = documents
+                .get_mut(&id)
+                .is_some_and(|document| document.take_whole(&bytes).is_ok_and(|it| it.known));
+            if !there {
+                missing.push(format!("document {id} of space {space} lacks changes that the snapshot has"));
+            }
+            Ok(())
+        })?;
+        report.problems.extend(missing);
+        report.snapshots += usize::from(snapshot.is_some());
+        for feed in self.store.feeds(space)? {
+            let base = self.store.feed_base(&feed.key)?.map_or(0, |base| base.length);
+            let key = FeedKey::from_bytes(&feed.key).map_err(damaged)?;
+            if snapshot.as_ref().map_or(0, |signed| signed.snapshot.covers(&key)) < base {
+                let what =
+                    format!("{base} blocks of a feed of space {space} are gone that no snapshot covers");
+                report.problems.push(what);
+            }
         }
         Ok(())
     }

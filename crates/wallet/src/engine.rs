@@ -255,9 +255,11 @@ impl Engine {
         if let Err(error) = open.record_locked(reason, clock()) {
             tracing::warn!(%error, "locking was not recorded");
         }
+        open.keep_heard();
         open.keep_mark(self.keystore.as_deref());
         drop(open);
         self.peers.all.clear();
+        self.peers.fetching.clear();
         self.hosting.values().for_each(Hosting::withdraw);
         let effects = self.approvals.lock();
         self.apply(effects);

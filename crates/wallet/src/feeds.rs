@@ -3,7 +3,7 @@
 //! A block of this device is made here and kept in the transaction of what it says; a run of another device's blocks is
 //! judged here and applied by [`crate::ingest`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{Open as _, Ready, Replica, ReplicaError, Taken, Timeframe, Void};
 use halo_keystore::{FeedSigner, Keys};
@@ -11,6 +11,7 @@ use halo_protocol::credential::{CredentialId, Cut};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, BlockHash, BlockHeader, EpochId, Feed, Payload, SignedHead, Vouch};
 use halo_protocol::identity::FeedState;
+use halo_protocol::snapshot::{SignedSnapshot, Snapshot};
 use halo_protocol::{FeedKey, SealTo, Signature, SpaceKey};
 use halo_store::{BlockRow, FeedRow, Store, StoreError, Tx};
 
@@ -26,12 +27,21 @@ pub(crate) struct SpaceFeeds {
     pub(crate) replica: Replica,
     signer: FeedSigner,
     pub(crate) contents: ContentKeys,
+    /// Epochs that a snapshot waits for.
+    pub(crate) wanted: BTreeSet<EpochId>,
 }
 
 /// A block that was made and not kept yet.
 pub(crate) struct Written {
     row: BlockRow,
     feed: Feed,
+}
+
+impl Written {
+    /// How many bytes it takes.
+    pub(crate) const fn size(&self) -> usize {
+        self.row.sealed.len()
+    }
 }
 
 pub(crate) fn damaged(what: impl ToString) -> WalletError {
@@ -53,7 +63,7 @@ impl SpaceFeeds {
         let signer = keys.feed(key)?;
         let mut replica = Replica::default();
         replica.admit(Feed::new(signer.feed_key()), 0);
-        Ok((Self { space: space.to_owned(), replica, signer, contents }, epoch))
+        Ok((Self { space: space.to_owned(), replica, signer, contents, wanted: BTreeSet::new() }, epoch))
     }
 
     /// Reads how far everybody had come in a space.
@@ -79,7 +89,7 @@ impl SpaceFeeds {
         if replica.feed(&signer.feed_key()).is_none() {
             replica.admit(Feed::new(signer.feed_key()), 0);
         }
-        Ok(Self { space: space.to_owned(), replica, signer, contents })
+        Ok(Self { space: space.to_owned(), replica, signer, contents, wanted: BTreeSet::new() })
     }
 
     /// Takes part in feeds that were let in.
@@ -91,9 +101,19 @@ impl SpaceFeeds {
         }
     }
 
+    /// The name of the space.
+    pub(crate) fn space(&self) -> &str {
+        &self.space
+    }
+
     /// This device's feed.
     pub(crate) fn own(&self) -> FeedKey {
         self.signer.feed_key()
+    }
+
+    /// Signs a snapshot of the space as this device.
+    pub(crate) fn sign_snapshot(&self, snapshot: Snapshot) -> SignedSnapshot {
+        snapshot.sign(self.own(), &self.signer)
     }
 
     /// Makes this device's next block, sealed under an epoch. It is said once [`Self::keep`] and [`Self::said`] were called.
@@ -149,7 +169,12 @@ impl SpaceFeeds {
 
     /// Ends a feed where it was cut, and gives what became void.
     pub(crate) fn cut(&mut self, store: &Store, cut: Cut) -> Option<Void> {
+        let base = store.feed_base(cut.feed.as_bytes()).ok().flatten();
         self.replica.cut(cut, |feed, sequence| {
+            // Of what was dropped nothing else is known than that everybody had it.
+            if base.is_some_and(|base| sequence < base.length) {
+                return Some(cut.head);
+            }
             let header = store.header(feed.as_bytes(), sequence).ok()??;
             Some(BlockHeader::decode(&header).ok()?.hash())
         })
@@ -210,7 +235,13 @@ pub(crate) fn run_of(rows: Vec<BlockRow>) -> Result<(Vec<Block>, Option<SignedHe
 /// A feed as it was read, checked block by block; `cut` is where it ends, if it was cut.
 pub(crate) fn checked(store: &Store, row: &FeedRow, cut: Option<&Cut>) -> Result<(), String> {
     let key = FeedKey::from_bytes(&row.key).map_err(|error| error.to_string())?;
-    let mut feed = Feed::new(key);
+    // Blocks before the base were dropped, since a snapshot covers them.
+    let mut feed = match store.feed_base(&row.key).map_err(|error| error.to_string())? {
+        // It was cut before that.
+        Some(base) if base.length > row.length => return Ok(()),
+        Some(base) => Feed::resume(key, base.length, BlockHash::from_bytes(base.head), false),
+        None => Feed::new(key),
+    };
     while feed.length() < row.length {
         let rows = store.blocks(&row.key, feed.length(), STEP).map_err(|error| error.to_string())?;
         let (blocks, head) = run_of(rows)?;

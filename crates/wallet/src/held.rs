@@ -13,6 +13,7 @@ use halo_store::{EpochRow, SpaceAppRow, SpaceRow, Store, StoreError, Tx};
 use sha2::{Digest, Sha256};
 
 use crate::collection::By;
+use crate::compaction::Compaction;
 use crate::contents::epoch_row;
 use crate::engine::clock;
 use crate::error::WalletError;
@@ -145,9 +146,11 @@ impl Open {
             keep_documents(tx, &name, documents, &fresh)?;
             also(tx)
         })?;
+        let size = written.size();
         feed.said(written);
         self.spaces.grown.insert(space);
         self.spaces.evict();
+        self.tidy(space, size);
         Ok(done)
     }
 
@@ -292,6 +295,7 @@ pub(crate) struct Spaces {
     pub(crate) cuts: BTreeSet<Cut>,
     /// Spaces in which there are blocks that other devices have not been told of.
     pub(crate) grown: BTreeSet<SpaceId>,
+    pub(crate) compaction: Compaction,
     turn: u64,
 }
 

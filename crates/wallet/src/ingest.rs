@@ -176,6 +176,19 @@ impl Open {
         Ok(done)
     }
 
+    /// Applies what waited for others and does not any more, such as after a snapshot.
+    pub(crate) fn settle(&mut self, space: SpaceId, done: &mut Ingested) -> Result<(), WalletError> {
+        let ready = self.feeds(space)?.replica.ready();
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let (changed, aside) = self.apply(space, Vec::new(), None, ready).inspect_err(|_| {
+            self.spaces.forget(space);
+        })?;
+        done.documents.extend(changed);
+        self.learn_aside(space, aside, done)
+    }
+
     /// Applies what is ready, and keeps it with the blocks.
     fn apply(
         &mut self,
@@ -211,6 +224,7 @@ impl Open {
             }
         }
         let name = space.to_string();
+        let size = fresh.iter().map(|block| block.sealed.len()).sum();
         let Spaces { documents, feeds, .. } = &mut self.spaces;
         let feeds = feeds.get_mut(&space).ok_or(crate::spaces::NO_SPACE)?;
         self.store.write(|tx| {
@@ -225,6 +239,7 @@ impl Open {
         })?;
         self.spaces.grown.insert(space);
         self.spaces.evict();
+        self.tidy(space, size);
         Ok((changes.into_keys().collect(), aside))
     }
 

@@ -18,6 +18,7 @@ mod asker;
 mod carry;
 mod collection;
 mod command;
+mod compaction;
 mod config;
 mod contents;
 mod doctor;
@@ -48,6 +49,7 @@ mod schemas;
 #[cfg(target_os = "linux")]
 mod session_watch;
 mod shares;
+mod snapshots;
 mod spaces;
 mod startup;
 mod tokens;
@@ -63,6 +65,7 @@ pub use command::{
     Binding, CreateIdentity, Created, Exchange, ProfileChange, RecoverIdentity, TokenRequest, Tokens,
     UserInfo,
 };
+pub use compaction::Compacted;
 pub use config::{KdfTarget, WalletConfig};
 pub use doctor::DoctorReport;
 pub use dxos::{DxosDevice, DxosSaid, DxosSpace, DxosUser, place_in as dxos_credentials_in};

@@ -1,7 +1,7 @@
 //! Who takes part: the feeds that credentials let in, where they end, and what this device says about itself.
 
 use halo_echo::replication::{Open as _, Void};
-use halo_echo::{DocumentId, SpaceId};
+use halo_echo::{DocumentId, LARGEST_CHUNK, SpaceId};
 use halo_protocol::credential::{
     AdmittedFeed, Assertion, Credential, CredentialId, Cut, Draft, MOST_PARENTS,
 };
@@ -175,15 +175,33 @@ impl Open {
                     self.drop_void(id, void)?;
                 }
                 self.spaces.cuts.insert(cut);
+                self.snapshot_after_cut(id, &cut.feed)?;
             }
         }
         Ok(())
     }
 
+    /// Every document of a space, as one change each. What is too large for one change is left to those who have it.
+    fn whole_documents(&self, space: SpaceId) -> Result<Vec<Change>, WalletError> {
+        let mut all = Vec::new();
+        for document in self.store.documents(&space.to_string())? {
+            let bytes = self.store.document(&document)?.concat();
+            if bytes.len() <= LARGEST_CHUNK {
+                all.push(Change { document, bytes });
+            }
+        }
+        Ok(all)
+    }
+
     fn drop_void(&mut self, space: SpaceId, void: Void) -> Result<(), WalletError> {
         let own = self.feeds(space)?.own();
         let mut built_on: Vec<Change> = Vec::new();
-        let mut next = void.from;
+        let begins = self.store.feed_base(void.feed.as_bytes())?.map_or(0, |base| base.length);
+        if void.from < begins && void.feed != own {
+            // What it said is not here any more, but in the documents: those are said again, as they are.
+            built_on.extend(self.whole_documents(space)?);
+        }
+        let mut next = void.from.max(begins);
         while next < void.applied && void.feed != own {
             let rows = self.store.blocks(void.feed.as_bytes(), next, STEP)?;
             let Some(last) = rows.last() else { break };
@@ -200,15 +218,26 @@ impl Open {
             tx.drop_blocks(void.feed.as_bytes(), void.from)?;
             feeds.keep_progress(tx)
         })?;
-        self.together(space, |open, batch| {
-            built_on.into_iter().try_for_each(|change| {
-                let Ok(document) = DocumentId::from_bytes(&change.document) else { return Ok(()) };
-                open.change(batch, document, |held| {
-                    held.apply(&change.bytes)?;
-                    Ok(change.bytes)
+        // A block has room for so much.
+        let mut rest = built_on.into_iter().peekable();
+        while rest.peek().is_some() {
+            let (mut some, mut size) = (Vec::new(), 0);
+            while let Some(change) = rest.next_if(|change| {
+                some.is_empty() || (some.len() < STEP && size + change.bytes.len() <= LARGEST_CHUNK)
+            }) {
+                size += change.bytes.len();
+                some.push(change);
+            }
+            self.together(space, |open, batch| {
+                some.into_iter().try_for_each(|change| {
+                    let Ok(document) = DocumentId::from_bytes(&change.document) else { return Ok(()) };
+                    open.change(batch, document, |held| {
+                        held.apply(&change.bytes)?;
+                        Ok(change.bytes)
+                    })
                 })
-            })
-        })?;
+            })?;
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 import type { ActivityView } from './bindings/ActivityView';
 import type { Approval } from './bindings/Approval';
+import type { Compacted } from './bindings/Compacted';
 import type { DoctorReport } from './bindings/DoctorReport';
 import type { InvitationView } from './bindings/InvitationView';
 import type { ItemVersion } from './bindings/ItemVersion';
@@ -18,6 +19,7 @@ import type { SyncView } from './bindings/SyncView';
 export type {
   ActivityView,
   Approval,
+  Compacted,
   DoctorReport,
   InvitationView,
   ItemVersion,
@@ -120,6 +122,7 @@ export interface Port {
   shareSpace(id: string, grant: string): Promise<void>;
   unshareSpace(id: string, app: string): Promise<void>;
   deleteSpace(id: string): Promise<void>;
+  compactSpace(id: string): Promise<Compacted>;
   /** `query` in DXOS's form. */
   items(id: string, query: object): Promise<ItemView[]>;
   putItem(id: string, item: { id: string; data: unknown }): Promise<ItemView>;

@@ -46,6 +46,7 @@ export const tauri: Port = {
   shareSpace: (id, grant) => invoke('share_space', { id, grant }),
   unshareSpace: (id, app) => invoke('unshare_space', { id, app }),
   deleteSpace: (id) => invoke('delete_space', { id }),
+  compactSpace: (id) => invoke('compact_space', { id }),
   items: (id, query) => invoke('items', { id, query }),
   putItem: (id, item) => invoke('put_item', { id, item }),
   setItemDeleted: (id, item, deleted) => invoke('set_item_deleted', { id, item, deleted }),

@@ -74,6 +74,7 @@ pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8], reply: &mut
             let Named { name } = params(text)?;
             done(wallet.rename_space(space(&params::<Space>(text)?.id)?, name).await)
         }
+        "spaces.compact" => Ok(json!(wallet.compact_space(space(&params::<Space>(text)?.id)?).await?)),
         "spaces.share" => {
             let Share { id, grant } = params(text)?;
             done(wallet.share_space(space(&id)?, &GrantId(grant)).await)

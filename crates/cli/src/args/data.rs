@@ -34,6 +34,11 @@ pub(crate) enum Spaces {
         /// The app's grant, as `halo apps list` shows it, or the beginning
         app: String,
     },
+    /// Make a snapshot of a space now, and drop the blocks that it stands for and that every device has
+    Compact {
+        /// The space, or the beginning of its name
+        id: String,
+    },
     /// Write a space to a new file: for yourself, or to a passphrase, or its items as JSON for reading
     Export {
         /// The space, or the beginning of its name

@@ -44,6 +44,11 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
             client.call("spaces.unshare", json!({"id": id, "app": app})).await?;
             out.answer(&json!({"unshared": id}), |_| "The app does not see the space any more.".to_owned());
         }
+        Spaces::Compact { id } => {
+            let id = full_id(&mut client, "spaces.list", &id).await?;
+            let done = client.call("spaces.compact", json!({"id": id})).await?;
+            out.answer(&done, |_| compacted(&done));
+        }
         Spaces::Export { id, file, passphrase_stdin, passphrase, plain } => {
             let id = full_id(&mut client, "spaces.list", &id).await?;
             let path = absolute(&file)?;
@@ -86,6 +91,21 @@ pub(super) async fn run(profile: &Path, command: Spaces, out: &Out) -> Result<()
         }
     }
     Ok(())
+}
+
+fn compacted(done: &Value) -> String {
+    let bytes = |name: &str| done.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let devices = done.get("waits_for").and_then(Value::as_array).into_iter().flatten();
+    let devices: Vec<&str> = devices.filter_map(Value::as_str).collect();
+    let mut said = format!(
+        "What devices said takes {} now; before it took {}.",
+        size(bytes("after")),
+        size(bytes("before"))
+    );
+    if !devices.is_empty() {
+        said += &format!(" Some of it stays until {} has it.", devices.join(", "));
+    }
+    said
 }
 
 /// Who writes and reads the file is another process, in another directory.

@@ -356,6 +356,16 @@ fn commands(Target { socket, space, round, .. }: &Target, writes: &mut Writes) {
         let Some(Ok(answer)) = answers.next() else { break };
         let answer: Value = serde_json::from_str(&answer).unwrap();
         writes.say(answer["result"]["id"].as_str().unwrap(), title);
+        if number % 5 == 4 {
+            // Blocks go as well, while others write.
+            let line = json!({"id": number, "method": "spaces.compact", "params": {"id": space}});
+            if writeln!(&stream, "{line}").is_err() {
+                break;
+            }
+            let Some(Ok(answer)) = answers.next() else { break };
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer["result"]["waits_for"], json!([]), "{answer}");
+        }
     }
 }
 

@@ -41,6 +41,14 @@ fn items_are_put_found_changed_deleted_and_restored() {
 
     let report = world.json(&["doctor"]);
     assert_eq!(report["problems"], json!([]));
+    let blocks = report["blocks"].as_u64();
+    let compacted = world.json(&["spaces", "compact", &space[..6]]);
+    assert!(compacted["before"].as_u64() > Some(0), "{compacted}");
+    assert_eq!((&compacted["after"], &compacted["waits_for"]), (&json!(0), &json!([])));
+    let after = world.json(&["doctor"]);
+    assert_eq!((&after["problems"], &after["snapshots"]), (&json!([]), &json!(1)));
+    assert!(after["blocks"].as_u64() < blocks, "{after}");
+    assert_eq!(titles(&query(&["--text", "milk"])), ["Oat milk"], "nothing of it is lost");
     assert!(report["blocks"].as_u64() > Some(6), "six in this space, and those of the HALO space: {report}");
     assert_eq!(world.run(&["spaces", "leave", &space]).status(), 4, "it asks first, and nobody answers");
     world.json(&["spaces", "leave", &space, "--yes"]);

@@ -334,6 +334,8 @@ impl Link {
                 if again {
                     self.sent.clone_from(&theirs);
                     self.flying.clear();
+                    // What it was offered may be forgotten, or no peer could send it.
+                    self.offered = None;
                 } else {
                     for (feed, length) in &theirs {
                         let sent = self.sent.entry(*feed).or_default();
@@ -375,7 +377,11 @@ impl Link {
             Message::SnapshotOffer(offer) => {
                 let own = here.timeframe();
                 let ahead = |(feed, base): &(FeedKey, u64)| own.get(feed).is_some_and(|length| length < base);
-                if self.fetch.is_none() && offer.base.iter().any(ahead) {
+                // Another one than was on its way: the peer does not have that any more.
+                if self.fetch.as_ref().is_none_or(|fetch| fetch.id != offer.id)
+                    && offer.base.iter().any(ahead)
+                {
+                    self.fetch = None;
                     effects.push(Effect::Offered(offer));
                 }
             }

@@ -12,4 +12,5 @@
 mod keys;
 mod replication;
 mod simulation;
+mod snapshot;
 mod trust;

@@ -165,7 +165,11 @@ impl SignedHead {
         Self { sequence, hash, signature: feed.sign(&Statement::new(StatementKind::FeedHead, &body)) }
     }
 
-    fn verify(&self, feed: &FeedKey) -> Result<(), FeedError> {
+    /// Checks that the owner of the feed signed it.
+    ///
+    /// # Errors
+    /// [`FeedError::Head`].
+    pub fn verify(&self, feed: &FeedKey) -> Result<(), FeedError> {
         let body = head_body(feed, self.sequence, self.hash);
         Ok(verify(StatementKind::FeedHead, feed.as_bytes(), &body, &self.signature)?)
     }

@@ -10,6 +10,7 @@ use halo_protocol::epoch::EpochShare;
 use halo_protocol::invitation::{InvitationCode, NewcomerCode};
 use halo_protocol::presentation::{Expect, verify_proof};
 use halo_protocol::signal::{ClientMessage, ServerMessage, Topic};
+use halo_protocol::snapshot::SignedSnapshot;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -27,6 +28,7 @@ fn the_seeds_of_the_fuzz_targets_end_in_a_value_or_an_error() {
         |target: &str, taken: &dyn Fn(&[u8]) -> bool| seeds(target).iter().filter(|seed| taken(seed)).count();
     assert!(valid("credential", &|seed| Credential::decode(seed).and_then(Credential::verify).is_ok()) > 0);
     assert!(valid("audit_entry", &|seed| AuditEntry::decode(seed).is_ok()) > 0);
+    assert!(valid("snapshot", &|seed| SignedSnapshot::decode(seed).is_ok_and(|it| it.verify().is_ok())) > 0);
     let now = Timestamp::from_millis(1_795_435_201_000);
     let expect = Expect { audience: "https://app.example", nonce: Some("n-0S6_WzA2Mj"), now };
     let proof = |seed: &[u8]| verify_proof(std::str::from_utf8(seed).unwrap(), &expect).is_ok();

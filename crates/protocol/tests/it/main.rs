@@ -22,5 +22,6 @@ mod peer;
 mod proof;
 mod signal;
 mod signer;
+mod snapshot;
 mod trust;
 mod vectors;

@@ -184,6 +184,10 @@ impl Tx<'_> {
         self.connection()
             .prepare_cached("DELETE FROM block WHERE feed = ?1 AND sequence >= ?2")?
             .execute(params![feed, number(from)])?;
+        if from == 0 {
+            // All of it comes again.
+            self.connection().prepare_cached("DELETE FROM feed_base WHERE feed = ?1")?.execute([feed])?;
+        }
         Ok(())
     }
 
@@ -207,10 +211,10 @@ impl Tx<'_> {
 }
 
 /// SQLite counts to 2^63, which no feed reaches.
-fn number(count: u64) -> i64 {
+pub(super) fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn count(number: i64) -> u64 {
+pub(super) fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod mute;
 pub(crate) mod refresh;
 mod sealed;
 mod setting;
+pub(crate) mod snapshot;
 pub(crate) mod space;
 pub(crate) mod writer;
 

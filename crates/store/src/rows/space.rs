@@ -1,7 +1,7 @@
 //! Spaces, their documents and items. What is in a document is for others to know.
 
 use halo_protocol::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{millis, timestamp};
 use crate::error::StoreError;
@@ -86,16 +86,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::Io`].
     pub fn document(&self, document: &[u8; 16]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut parts = Vec::new();
-        let mut saved = self.connection().prepare_cached("SELECT saved FROM document WHERE id = ?1")?;
-        parts.extend(saved.query_row([document], |row| row.get(0)).optional()?);
-        let mut changes = self
-            .connection()
-            .prepare_cached("SELECT bytes FROM document_change WHERE document = ?1 ORDER BY position")?;
-        for change in changes.query_map([document], |row| row.get(0))? {
-            parts.push(change?);
-        }
-        Ok(parts)
+        document_of(self.connection(), document)
     }
 
     /// The documents of a space.
@@ -132,7 +123,33 @@ impl Store {
     }
 }
 
+fn document_of(connection: &Connection, document: &[u8; 16]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut parts = Vec::new();
+    let mut saved = connection.prepare_cached("SELECT saved FROM document WHERE id = ?1")?;
+    parts.extend(saved.query_row([document], |row| row.get(0)).optional()?);
+    let mut changes = connection
+        .prepare_cached("SELECT bytes FROM document_change WHERE document = ?1 ORDER BY position")?;
+    for change in changes.query_map([document], |row| row.get(0))? {
+        parts.push(change?);
+    }
+    Ok(parts)
+}
+
 impl Tx<'_> {
+    /// What was saved of a document, and then each change since, in order; empty if there is no such document in this
+    /// space.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`]; [`StoreError::Refused`] if it is another space's.
+    pub fn document(&self, space: &str, document: &[u8; 16]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut query = self.connection().prepare_cached("SELECT space FROM document WHERE id = ?1")?;
+        let of: Option<String> = query.query_row([document], |row| row.get(0)).optional()?;
+        match of {
+            Some(of) if of != space => Err(StoreError::Refused { what: "the document is of another space" }),
+            _ => document_of(self.connection(), document),
+        }
+    }
+
     /// Adds a space.
     ///
     /// # Errors

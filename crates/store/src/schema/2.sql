@@ -120,3 +120,34 @@ CREATE TABLE item_term (
 CREATE VIRTUAL TABLE item_words USING fts5 (
     words, content = '', contentless_delete = 1, detail = 'none', tokenize = 'ascii', prefix = '2 3'
 );
+
+-- Everything a space says at a timeframe: a file, sealed and signed, named by its hash. Blocks that it covers can go. One
+-- that this device is making has another name until it is whole; one that a peer sends is not taken before it is.
+CREATE TABLE snapshot (
+    id    BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 32),
+    space TEXT NOT NULL REFERENCES space (id) ON DELETE CASCADE,
+    size  INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state IN (0, 1, 2))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX snapshot_space ON snapshot (space);
+CREATE TABLE snapshot_chunk (
+    snapshot BLOB NOT NULL REFERENCES snapshot (id) ON DELETE CASCADE ON UPDATE CASCADE,
+    start    INTEGER NOT NULL,
+    bytes    BLOB NOT NULL CHECK (length(bytes) > 0),
+    PRIMARY KEY (snapshot, start)
+) STRICT;
+
+-- Where a feed begins since older blocks were dropped: so many, the last of them with this name.
+CREATE TABLE feed_base (
+    feed   BLOB NOT NULL PRIMARY KEY REFERENCES feed (key) ON DELETE CASCADE,
+    length INTEGER NOT NULL,
+    head   BLOB NOT NULL CHECK (length(head) = 32)
+) STRICT, WITHOUT ROWID;
+-- How many blocks of a feed another device said it has: what it lacks is not dropped.
+CREATE TABLE confirmed (
+    device BLOB NOT NULL CHECK (length(device) = 32),
+    feed   BLOB NOT NULL REFERENCES feed (key) ON DELETE CASCADE,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (device, feed)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX confirmed_feed ON confirmed (feed);

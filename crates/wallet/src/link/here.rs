@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use halo_echo::replication::{Acquaintance, Blocks, Timeframe, fitting};
+use halo_echo::replication::{Acquaintance, Blocks, SnapshotOffer, Timeframe, fitting};
 use halo_protocol::FeedKey;
 use halo_protocol::Verified;
 use halo_protocol::credential::{Credential, CredentialId};
@@ -10,6 +10,7 @@ use halo_protocol::feed::{Block, EpochId, LONGEST_RUN, SignedHead};
 use halo_store::Store;
 
 use crate::feeds::{SpaceFeeds, run_of};
+use crate::snapshots::offer;
 
 /// The credentials of the identity.
 pub(crate) struct Known<'a>(pub(crate) &'a [Verified<Credential>]);
@@ -38,7 +39,9 @@ impl Blocks for Here<'_> {
     }
 
     fn closed(&self) -> BTreeSet<EpochId> {
-        self.feeds.replica.closed()
+        let mut closed = self.feeds.replica.closed();
+        closed.extend(&self.feeds.wanted);
+        closed
     }
 
     fn run(
@@ -67,5 +70,34 @@ impl Blocks for Here<'_> {
             found.truncate(fit);
         }
         run_of(found).ok()
+    }
+
+    fn base(&self) -> Timeframe {
+        let base = |feed: &FeedKey, length: u64| {
+            let base = self.store.feed_base(feed.as_bytes()).ok()??.length;
+            // It may have been cut before that.
+            Some((*feed, base.min(length)))
+        };
+        self.timeframe().iter().filter_map(|(feed, length)| base(feed, *length)).collect()
+    }
+
+    fn snapshot(&self) -> Option<SnapshotOffer> {
+        let timeframe = self.timeframe();
+        let mut offer = offer(self.store, self.feeds.space()).ok()??;
+        offer.base.retain_mut(|(feed, length)| {
+            let ours = timeframe.get(feed);
+            *length = (*length).min(ours.copied().unwrap_or_default());
+            ours.is_some()
+        });
+        Some(offer)
+    }
+
+    fn chunk(&self, id: &[u8; 32], offset: u64, most: usize) -> Option<Vec<u8>> {
+        let row = self.store.snapshot(self.feeds.space()).ok()?.filter(|row| row.id == *id)?;
+        self.store.snapshot_bytes(&row.id, offset, most).ok()
+    }
+
+    fn fetched(&self, id: &[u8; 32]) -> u64 {
+        self.store.snapshot_fetched(self.feeds.space(), id).unwrap_or_default()
     }
 }

@@ -9,6 +9,7 @@ mod invite;
 mod join;
 mod net;
 mod peers;
+mod snapshots;
 mod talk;
 mod view;
 mod wire;

@@ -19,6 +19,7 @@ use halo_protocol::{DeviceKey, Timestamp};
 use tokio::sync::mpsc;
 
 use super::here::{Here, Known};
+use super::snapshots::Fetching;
 use super::wire::{Say, SpaceTag};
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
@@ -113,13 +114,15 @@ pub(crate) struct Peer {
 #[derive(Default)]
 pub(crate) struct Peers {
     pub(crate) all: BTreeMap<PeerId, Peer>,
+    /// Snapshots that are on their way, and from whom.
+    pub(crate) fetching: BTreeMap<SpaceId, Fetching>,
     next: u64,
 }
 
 /// Why a peer is dropped.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Unwanted(String);
+pub(crate) struct Unwanted(pub(super) String);
 
 impl Peer {
     fn say(&mut self, say: Say) {
@@ -157,7 +160,11 @@ impl Engine {
     pub(crate) fn peer_gone(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.all.remove(&id) {
             self.seen.insert(peer.device, clock());
+            if let Some(open) = &mut self.open {
+                open.keep_heard();
+            }
             self.devices_changed();
+            self.fetch_elsewhere(id);
         }
     }
 
@@ -175,6 +182,11 @@ impl Engine {
             Say::Acquaint(said) => self.introduce(id, IntroductionInput::Message(said)),
             Say::Space(tag, message) => {
                 let Some(space) = self.spoken_of(id, tag) else { return };
+                if let (Message::Have { timeframe, .. }, Some(peer), Some(open)) =
+                    (&message, self.peers.all.get(&id), &mut self.open)
+                {
+                    open.heard(space, peer.device, timeframe);
+                }
                 self.link(id, space, Input::Message(message));
             }
         }
@@ -271,7 +283,7 @@ impl Engine {
     }
 
     /// Lets one link go on.
-    fn link(&mut self, id: PeerId, space: SpaceId, input: Input) {
+    pub(super) fn link(&mut self, id: PeerId, space: SpaceId, input: Input) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let effects = match self.step(id, space, input) {
@@ -366,6 +378,7 @@ impl Engine {
                 match self.unlocked().and_then(|open| open.unlock_with(space, &shares)) {
                     Ok(done) => {
                         self.tell_ingested(space, done);
+                        self.take_fetched(space);
                         let ids: Vec<PeerId> = self.peers.all.keys().copied().collect();
                         for id in ids {
                             self.link(id, space, Input::Opens);
@@ -375,8 +388,11 @@ impl Engine {
                 }
                 Ok(None)
             }
-            // Nobody here drops blocks yet, so nobody of our version offers these.
-            Effect::Offered(_) | Effect::Keep { .. } => Ok(None),
+            Effect::Offered(offer) => self.snapshot_offered(id, space, offer),
+            Effect::Keep { id: snapshot, offset, bytes, is_last } => {
+                self.keep_snapshot(id, space, snapshot, (offset, &bytes))?;
+                if is_last { self.take_snapshot(id, space, snapshot) } else { Ok(None) }
+            }
         }
     }
 
@@ -398,6 +414,9 @@ impl Engine {
         if grown.is_empty() && !learnt {
             return;
         }
+        // A content key may have come, or a feed was let in.
+        let waiting: Vec<SpaceId> = self.peers.fetching.keys().copied().collect();
+        waiting.into_iter().for_each(|space| self.take_fetched(space));
         let ids: Vec<PeerId> = self.peers.all.keys().copied().collect();
         if learnt {
             self.drop_revoked();

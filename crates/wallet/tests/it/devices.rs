@@ -139,6 +139,55 @@ async fn a_new_device_has_the_identity_the_spaces_and_the_grants_and_stays_in_st
 }
 
 #[tokio::test]
+async fn a_device_that_joins_later_gets_a_snapshot_and_nothing_goes_that_another_device_lacks() {
+    let signalling = Signalling::start().await;
+    let (one, two) = (World::new(), World::new());
+    let (host, guest) = (one.ada().await, signalling.open(&two).await);
+    signalling.tell(&host).await;
+    let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
+    for number in 0..30 {
+        host.put_item(&By::Owner, space, task(&format!("early {number:02}"))).await.unwrap();
+    }
+    let done = host.compact_space(space).await.unwrap();
+    assert!(done.before > 0 && done.after == 0 && done.waits_for.is_empty(), "{done:?}");
+    host.put_item(&By::Owner, space, task("after it")).await.unwrap();
+
+    linked(&host, &guest).await;
+    until(&guest, "what the snapshot has, and what came since", async |guest| {
+        titles(guest, space).await.len() == 31
+    })
+    .await;
+    assert_eq!(titles(&guest, space).await, titles(&host, space).await);
+    let snapshots = guest.doctor(false, Gauge::unseen()).await.unwrap().snapshots;
+    assert_eq!(snapshots, 1, "it did not come block by block");
+
+    // Both go on behind the snapshot.
+    guest.put_item(&By::Owner, space, task("Bread")).await.unwrap();
+    until(&host, "what was written on the new device", async |host| titles(host, space).await.len() == 32)
+        .await;
+    // The other device is away: what it lacks stays.
+    guest.close().await;
+    until(&host, "the other device is gone", async |host| !host.snapshot().devices[1].online).await;
+    host.put_item(&By::Owner, space, task("Tea")).await.unwrap();
+    let done = host.compact_space(space).await.unwrap();
+    assert!(done.after > 0, "{done:?}");
+    assert_eq!(done.waits_for, ["Laptop"]);
+    let guest = signalling.open(&two).await;
+    until(&guest, "what was written meanwhile", async |guest| titles(guest, space).await.len() == 33).await;
+    // Once it says that it has it, it goes.
+    until(&host, "nothing waits any more", async |host| {
+        let done = host.compact_space(space).await.unwrap();
+        done.after == 0 && done.waits_for.is_empty()
+    })
+    .await;
+    for wallet in [&host, &guest] {
+        assert_eq!(wallet.doctor(false, Gauge::unseen()).await.unwrap().problems, [] as [&str; 0]);
+    }
+    guest.put_item(&By::Owner, space, task("Roses")).await.unwrap();
+    until(&host, "it goes on", async |host| titles(host, space).await.len() == 34).await;
+}
+
+#[tokio::test]
 async fn a_device_comes_back_and_catches_up() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());

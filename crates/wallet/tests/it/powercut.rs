@@ -138,6 +138,7 @@ async fn change(wallet: &Wallet, rng: &mut StdRng, step: usize) -> Result<(), Wa
             let many = (0..rng.random_range(2..30)).map(|_| put(None, text(rng))).collect();
             drop(wallet.put_items(&By::Owner, id, many).await?);
         }
+        (13, _) => drop(wallet.compact_space(id).await?),
         _ => drop(wallet.put_item(&By::Owner, id, put(None, text(rng))).await?),
     }
     Ok(())

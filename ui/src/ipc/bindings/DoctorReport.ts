@@ -21,6 +21,10 @@ documents: number,
  */
 items: number, 
 /**
+ * Snapshots, each with its signature, its parts and what is in them.
+ */
+snapshots: number, 
+/**
  * What is wrong, in sentences.
  */
 problems: Array<string>, 

@@ -99,7 +99,7 @@ const sync: SyncView = {
   lan: true,
 };
 
-const report: DoctorReport = { spaces: 2, blocks: 4_132, documents: 131, items: 131, problems: [], mismatches: [], rebuilt: 0 };
+const report: DoctorReport = { spaces: 2, blocks: 4_132, documents: 131, items: 131, snapshots: 1, problems: [], mismatches: [], rebuilt: 0 };
 
 /** Looks like a code; nothing is in it. */
 function pattern(text: string): { size: number; path: string } {
@@ -174,6 +174,7 @@ export function fake(snapshot: Snapshot): Port & Calls {
     shareSpace: note('shareSpace', undefined),
     unshareSpace: note('unshareSpace', undefined),
     deleteSpace: note('deleteSpace', undefined),
+    compactSpace: note('compactSpace', { before: 5_242_880, after: 262_144, waits_for: [] }),
     items: note('items', items),
     putItem: note('putItem', items[0] as ItemView),
     setItemDeleted: note('setItemDeleted', undefined),
