@@ -78,10 +78,6 @@ impl Document {
         Self::load(&doc.save())
     }
 
-    pub(crate) fn copy(&self) -> Self {
-        Self { inner: self.inner.clone(), size: self.size }
-    }
-
     /// An empty document.
     #[must_use]
     pub fn empty() -> Self {
@@ -172,10 +168,15 @@ impl Document {
     /// What somebody who has `heads` lacks; all of it if the heads are not known here.
     #[must_use]
     pub fn since(&self, heads: &[ChangeHash]) -> Vec<u8> {
-        if heads.is_empty() || heads.iter().any(|head| self.inner.get_change_by_hash(head).is_none()) {
+        if heads.is_empty() || !heads.iter().all(|head| self.has(head)) {
             return self.save();
         }
         self.inner.save_after(heads)
+    }
+
+    /// Whether a change is here. Putting the change itself together takes as long as writing it.
+    pub(crate) fn has(&self, change: &ChangeHash) -> bool {
+        self.inner.get_change_meta_by_hash(change).is_some()
     }
 
     /// The states that an item was in, newest first, the present one included; equal ones that follow each other count

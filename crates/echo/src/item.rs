@@ -77,7 +77,7 @@ impl Item {
             .collect()
     }
 
-    fn read(document: DocumentId, id: &str, object: &Value) -> Option<Self> {
+    pub(crate) fn read(document: DocumentId, id: &str, object: &Value) -> Option<Self> {
         // An object that is still being written has no system part yet.
         let system = object.get("system").filter(|system| system.is_object())?;
         let reference = |name| system.get(name).and_then(reference_of).map(str::to_owned);

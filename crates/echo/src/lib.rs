@@ -5,6 +5,7 @@
 
 mod document;
 mod error;
+mod fresh;
 mod guard;
 mod ids;
 mod index;
@@ -21,6 +22,7 @@ mod write;
 pub use automerge::ChangeHash;
 pub use document::{Change, Document, Heads, LARGEST_CHUNK, LARGEST_DOCUMENT, Version};
 pub use error::EchoError;
+pub use fresh::{Beginning, NewDocument};
 pub use ids::{DocumentId, SpaceId};
 pub use index::{Index, MemoryIndex, Near};
 pub use item::{Item, ItemKind, reference_of};

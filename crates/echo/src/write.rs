@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::document::Document;
 use crate::error::EchoError;
 use crate::item::{EXPANDO, Item, ItemKind};
-use crate::model::{ObjectEdit, ObjectModel, hydrated, put, refused};
+use crate::model::{ObjectEdit, ObjectModel, put, refused};
 
 /// Who writes, and when.
 #[derive(Debug, Clone, Copy)]
@@ -85,21 +85,6 @@ impl Document {
             let objects = child(tx, &ROOT, "objects").map_err(refused)?;
             put(tx, &objects, item.id.as_str().into(), &object).map_err(refused)
         })
-    }
-
-    /// The document of one new item, as DXOS's clients make it. `empty` is a [`Self::directory`] of the space, which all
-    /// of its documents begin as.
-    ///
-    /// # Errors
-    /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
-    pub fn with_item(empty: &Self, pen: Pen, item: &NewItem) -> Result<Self, EchoError> {
-        let mut document = empty.copy();
-        document.write(pen, None, |tx| {
-            let objects = child(tx, &ROOT, "objects").map_err(refused)?;
-            let object = hydrated(&object_of(item));
-            tx.batch_create_object(&objects, item.id.as_str(), &object, false).map(drop).map_err(refused)
-        })?;
-        Ok(document)
     }
 
     /// Makes the properties of an item equal to `data`; those that `data` does not name are removed.
@@ -189,7 +174,7 @@ impl Document {
 
     /// Refuses versions that are not in this document.
     pub(crate) fn knows(&self, at: Option<&[ChangeHash]>) -> Result<(), EchoError> {
-        let unknown = |head: &ChangeHash| self.view().get_change_by_hash(head).is_none();
+        let unknown = |head: &ChangeHash| !self.has(head);
         match at {
             Some(at) if at.iter().any(unknown) => {
                 Err(EchoError::malformed("version", "it is not known here"))
@@ -217,13 +202,14 @@ impl Document {
         };
         change(&mut tx)?;
         tx.commit_with(CommitOptions::default().with_time(pen.seconds));
-        let change = self.since(&before);
+        // It had all of those, of course.
+        let change = self.view().save_after(&before);
         self.grow(change.len())?;
         Ok(change)
     }
 }
 
-fn object_of(item: &NewItem) -> Value {
+pub(crate) fn object_of(item: &NewItem) -> Value {
     let mut system = json!({
         "kind": if item.kind == ItemKind::Relation { "relation" } else { "object" },
         "type": { "/": item.typename },
@@ -263,14 +249,14 @@ fn existing(tx: &Transaction<'_>, id: &str) -> Result<ObjId, EchoError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::ids::DocumentId;
     use crate::item::Item;
 
-    fn pen(number: u8) -> Pen {
+    pub(crate) fn pen(number: u8) -> Pen {
         Pen { actor: [number; 16], seconds: 1_795_435_200 }
     }
 
@@ -343,7 +329,7 @@ mod tests {
         assert_eq!(merged["done"], true);
     }
 
-    fn value() -> impl Strategy<Value = Value> {
+    pub(crate) fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

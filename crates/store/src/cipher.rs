@@ -15,8 +15,10 @@ use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 
-/// Bytes of the log of writes that may stay allocated after it was written back.
-const LOG_KEPT: i64 = 4 * 1024 * 1024;
+/// Pages in the log of writes before they are written back: what is written often meanwhile is written back once.
+const LOG_PAGES: u32 = 4_096;
+/// Bytes of it that may stay allocated then.
+const LOG_KEPT: i64 = 16 * 1024 * 1024;
 
 /// KiB of pages kept in the clear in memory: each page that is not there is decrypted and authenticated anew.
 const CACHE: u32 = 32 * 1024;
@@ -73,6 +75,7 @@ pub(crate) fn accept(connection: &Connection) -> Result<(), StoreError> {
     quietly(connection, &format!("PRAGMA cache_size = -{CACHE}"))?;
     quietly(connection, "PRAGMA secure_delete = ON")?;
     quietly(connection, &format!("PRAGMA journal_size_limit = {LOG_KEPT}"))?;
+    quietly(connection, &format!("PRAGMA wal_autocheckpoint = {LOG_PAGES}"))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     // Every statement of this crate stays prepared.
     connection.set_prepared_statement_cache_capacity(128);

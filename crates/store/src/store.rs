@@ -12,7 +12,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::StoreError;
 use crate::rows::audit;
-use crate::rows::item::WordsToCome;
+use crate::rows::item::ToCome;
 use crate::{cipher, schema};
 
 /// SQLCipher 4 writes pages of this size.
@@ -29,7 +29,7 @@ pub struct Store {
 pub struct Tx<'a> {
     inner: Transaction<'a>,
     forget: bool,
-    words: WordsToCome,
+    to_come: ToCome,
 }
 
 impl Store {
@@ -83,9 +83,9 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (done, forget) = {
             let inner = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let mut tx = Tx { inner, forget: false, words: WordsToCome::default() };
+            let mut tx = Tx { inner, forget: false, to_come: ToCome::default() };
             let done = change(&mut tx)?;
-            tx.write_words()?;
+            tx.write_index()?;
             let Tx { inner, forget, .. } = tx;
             inner.commit()?;
             (done, forget)
@@ -143,8 +143,8 @@ impl Tx<'_> {
         &self.inner
     }
 
-    pub(crate) const fn words(&mut self) -> &mut WordsToCome {
-        &mut self.words
+    pub(crate) const fn waiting(&mut self) -> &mut ToCome {
+        &mut self.to_come
     }
 
     /// After this transaction the log of writes is emptied, and with it older copies of changed pages.

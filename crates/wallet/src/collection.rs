@@ -335,6 +335,32 @@ impl Wallet {
     }
 }
 
+impl Wallet {
+    /// Changes what is in a space, and tells those who look at it. `work` says whether it changed what the space says of
+    /// itself; only then others hear of it: whoever asks for something else would ask for all of it again at each
+    /// letter.
+    pub(crate) async fn change_items<T: Send + 'static>(
+        &self,
+        by: By,
+        id: SpaceId,
+        work: impl FnOnce(&mut Open) -> Result<(Vec<DocumentId>, bool, T), WalletError> + Send + 'static,
+    ) -> Result<T, WalletError> {
+        self.try_job(move |engine: &mut Engine| {
+            let open = engine.unlocked()?;
+            open.check(&by, id, Scope::SpacesWrite)?;
+            let (documents, of_itself, done) = open.by_hand_of(&by, work)?;
+            if of_itself {
+                engine.tell(Event::Spaces);
+            }
+            if !documents.is_empty() {
+                engine.tell(Event::Documents { space: id, documents });
+            }
+            Ok(done)
+        })
+        .await
+    }
+}
+
 impl Open {
     /// The spaces that people see, oldest first.
     fn space_ids(&self) -> Vec<SpaceId> {

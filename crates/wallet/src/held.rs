@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halo_echo::{Document, DocumentId, EchoError, Item, Pen, SpaceId};
+use halo_echo::{Document, DocumentId, EchoError, Item, NewDocument, Pen, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::credential::Cut;
 use halo_protocol::feed::{Change, EpochId, Payload};
@@ -79,7 +79,8 @@ impl Open {
         let mut batch = Batch::of(space);
         let kept = work(self, &mut batch).and_then(|()| {
             let (actors, app) = (std::mem::take(&mut batch.actors), self.hand.clone());
-            self.keep(space, under, std::mem::take(&mut batch.fresh), said, |tx| {
+            let (fresh, made) = (std::mem::take(&mut batch.fresh), std::mem::take(&mut batch.made));
+            self.keep(space, under, fresh, made, said, |tx| {
                 if let Some(app) = app {
                     let name = space.to_string();
                     actors.iter().try_for_each(|actor| tx.add_writer(&name, actor, &app))?;
@@ -128,11 +129,15 @@ impl Open {
         space: SpaceId,
         under: EpochId,
         fresh: BTreeMap<DocumentId, Vec<u8>>,
+        made: BTreeMap<DocumentId, NewDocument>,
         said: Payload,
         also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, WalletError> {
-        let changes =
-            fresh.iter().map(|(id, bytes)| Change { document: *id.as_bytes(), bytes: bytes.clone() });
+        let made_of = made.iter().map(|(id, made)| (id, &made.bytes));
+        let changes = fresh
+            .iter()
+            .chain(made_of)
+            .map(|(id, bytes)| Change { document: *id.as_bytes(), bytes: bytes.clone() });
         let said = Payload { changes: changes.collect(), ..said };
         if said == Payload::default() {
             return Ok(self.store.write(also)?);
@@ -144,6 +149,7 @@ impl Open {
         let done = self.store.write(|tx| {
             feed.keep(tx, &written)?;
             keep_documents(tx, &name, documents, &fresh)?;
+            keep_made(tx, &name, &made)?;
             also(tx)
         })?;
         let size = written.size();
@@ -162,8 +168,21 @@ impl Open {
         said: Payload,
         also: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
     ) -> Result<T, WalletError> {
-        self.keep(space, under, BTreeMap::new(), said, also)
+        self.keep(space, under, BTreeMap::new(), BTreeMap::new(), said, also)
     }
+}
+
+/// Keeps documents that were written down at once.
+fn keep_made(
+    tx: &mut Tx<'_>,
+    space: &str,
+    made: &BTreeMap<DocumentId, NewDocument>,
+) -> Result<(), StoreError> {
+    for (id, NewDocument { bytes, items, .. }) in made {
+        tx.save_document(space, id.as_bytes(), bytes)?;
+        tx.put_items(space, id.as_bytes(), items)?;
+    }
+    tx.grow_space(space, made.values().map(|made| size(made.bytes.len())).sum())
 }
 
 /// Keeps what was added to documents that are in memory, and the items in them.
@@ -178,11 +197,15 @@ pub(crate) fn keep_documents(
         let Some(held) = documents.get_mut(id) else { continue };
         held.changes += bytes.len();
         grown += size(bytes.len());
-        if held.is_new || held.changes > held.saved.max(SMALL) {
+        if held.is_new {
+            // What is fresh is all of it.
+            tx.save_document(space, id.as_bytes(), bytes)?;
+            (held.is_new, held.changes, held.saved) = (false, 0, bytes.len());
+        } else if held.changes > held.saved.max(SMALL) {
             let saved = held.document.save();
             tx.save_document(space, id.as_bytes(), &saved)?;
             grown += size(saved.len()) - size(held.saved) - size(held.changes);
-            (held.is_new, held.changes, held.saved) = (false, 0, saved.len());
+            (held.changes, held.saved) = (0, saved.len());
         } else {
             tx.add_change(id.as_bytes(), bytes)?;
         }
@@ -253,6 +276,8 @@ fn size(bytes: usize) -> i64 {
 pub(crate) struct Batch {
     space: SpaceId,
     fresh: BTreeMap<DocumentId, Vec<u8>>,
+    /// Documents that come to be, and that nobody needs in memory yet.
+    made: BTreeMap<DocumentId, NewDocument>,
     done: BTreeMap<DocumentId, DocumentUpdated>,
     /// Who wrote what is fresh, where that is an app.
     actors: BTreeSet<Vec<u8>>,
@@ -260,12 +285,31 @@ pub(crate) struct Batch {
 
 impl Batch {
     const fn of(space: SpaceId) -> Self {
-        Self { space, fresh: BTreeMap::new(), done: BTreeMap::new(), actors: BTreeSet::new() }
+        Self {
+            space,
+            fresh: BTreeMap::new(),
+            made: BTreeMap::new(),
+            done: BTreeMap::new(),
+            actors: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a document, which `pen` wrote. Nothing else of this batch changes it.
+    pub(crate) fn make(&mut self, document: DocumentId, made: NewDocument, pen: Pen) {
+        let done = DocumentUpdated { document, before: Vec::new(), after: vec![made.head] };
+        self.done.insert(document, done);
+        self.actors.insert(pen.actor.to_vec());
+        self.made.insert(document, made);
     }
 
     /// The documents that it changes.
-    pub(crate) fn documents(&self) -> Vec<DocumentId> {
+    pub(crate) fn changed(&self) -> Vec<DocumentId> {
         self.fresh.keys().copied().collect()
+    }
+
+    /// The items of those that come to be.
+    pub(crate) fn new_items(&self) -> impl Iterator<Item = &Item> {
+        self.made.values().flat_map(|made| &made.items)
     }
 }
 

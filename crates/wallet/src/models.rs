@@ -7,7 +7,7 @@ use crate::collection::By;
 use crate::error::WalletError;
 use crate::handle::Wallet;
 use crate::request::Scope;
-use crate::spaces::NO_ITEM;
+use crate::spaces::{NO_ITEM, PROPERTIES};
 
 /// Cursors in one call.
 const MOST_CURSORS: usize = 1_000;
@@ -54,15 +54,15 @@ impl Wallet {
         version: Option<Heads>,
         edit: Value,
     ) -> Result<(Value, Heads), WalletError> {
-        self.change_space(by.clone(), id, move |open| {
+        self.change_items(by.clone(), id, move |open| {
             let model = NamedModel::find(&model)?;
             let change = |document: &mut Document, pen, found: &Item| {
                 model.edit(document, pen, (&found.id, &at.property), version.as_deref(), &edit)
             };
             let documents = open.edit(id, &at.id, change)?;
-            let document = open.item_of(id, &at.id)?.document;
-            let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
-            Ok((documents, model.read(&held.document, &at.id, &at.property)?))
+            let item = open.item_of(id, &at.id)?;
+            let held = open.spaces.hold(&open.store, id, item.document)?.ok_or(NO_ITEM)?;
+            Ok((documents, item.is_of(PROPERTIES), model.read(&held.document, &at.id, &at.property)?))
         })
         .await
     }

@@ -3,7 +3,9 @@
 //! Everything in one call is one transaction, with one block of this device's feed.
 
 use halo_echo::schema::{SCHEMA, is_schema};
-use halo_echo::{Document, DocumentId, EchoError, Item, ItemKind, NewItem, Pen, SpaceId, SyncState, item_id};
+use halo_echo::{
+    Beginning, Document, DocumentId, EchoError, Item, ItemKind, NewItem, Pen, SpaceId, SyncState, item_id,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -14,7 +16,7 @@ use crate::handle::Wallet;
 use crate::open::Open;
 use crate::random::random;
 use crate::request::Scope;
-use crate::spaces::{DocumentUpdated, NO_SPACE};
+use crate::spaces::{DocumentUpdated, NO_SPACE, PROPERTIES};
 use crate::view::Event;
 
 /// Items in one call.
@@ -84,7 +86,7 @@ impl Wallet {
         if put.len() > MOST_ITEMS {
             return Err(bad("at most 10,000 items are written at once"));
         }
-        self.change_space(by.clone(), id, move |open| {
+        self.change_items(by.clone(), id, move |open| {
             let mut ids = Vec::with_capacity(put.len());
             let (mut fresh, mut edits) = (Vec::new(), Vec::new());
             for put in put {
@@ -107,6 +109,8 @@ impl Wallet {
             }
             let of_schemas = fresh.iter().any(|item| is_schema(&item.typename))
                 || edits.iter().any(|(item, _)| item.is_of(SCHEMA));
+            let of_itself = fresh.iter().any(|item| item.typename == PROPERTIES)
+                || edits.iter().any(|(item, _)| item.is_of(PROPERTIES));
             let pen = open.pen(id);
             let done = open.together_by_schema(id, of_schemas, |open, batch| {
                 open.add_to(batch, id, &fresh)?;
@@ -115,7 +119,7 @@ impl Wallet {
                 })
             })?;
             let items = ids.iter().map(|item| Ok(shown(id, &open.item_of(id, item)?)));
-            Ok((documents(done), items.collect::<Result<_, WalletError>>()?))
+            Ok((documents(done), of_itself, items.collect::<Result<_, WalletError>>()?))
         })
         .await
     }
@@ -131,10 +135,11 @@ impl Wallet {
         item: String,
         deleted: bool,
     ) -> Result<(), WalletError> {
-        self.change_space(by.clone(), id, move |open| {
+        self.change_items(by.clone(), id, move |open| {
+            let of_itself = open.item_of(id, &item)?.is_of(PROPERTIES);
             let edit =
                 |document: &mut Document, pen, found: &Item| document.set_deleted(pen, &found.id, deleted);
-            Ok((open.edit(id, &item, edit)?, ()))
+            Ok((open.edit(id, &item, edit)?, of_itself, ()))
         })
         .await
     }
@@ -224,15 +229,12 @@ impl Open {
         let root = self.spaces.rows.get(&space).ok_or(NO_SPACE)?;
         let (key, root) = (data_encoding::HEXLOWER.encode(&root.key), DocumentId::from_bytes(&root.root)?);
         let pen = self.pen(space);
-        let first = Document::directory(pen, &key)?;
+        let beginning = Beginning::new(pen, &key)?;
         let mut links = Vec::with_capacity(items.len());
         for item in items {
             let document = DocumentId::from_random(random::<16>()?);
             links.push((item.id.clone(), document.url()));
-            self.change(batch, document, |empty| {
-                *empty = Document::with_item(&first, pen, item)?;
-                Ok(empty.save())
-            })?;
+            batch.make(document, beginning.with_item(document, item)?, pen);
         }
         self.change(batch, root, |directory| directory.put_links(pen, &links))
     }

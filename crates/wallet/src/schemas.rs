@@ -47,8 +47,8 @@ impl Open {
 
     fn check_schemas(&mut self, space: SpaceId, before: &Schemas, batch: &Batch) -> Result<(), WalletError> {
         let name = space.to_string();
-        let mut items = Vec::new();
-        for document in batch.documents() {
+        let mut items: Vec<Item> = batch.new_items().cloned().collect();
+        for document in batch.changed() {
             if let Some(held) = self.spaces.hold(&self.store, space, document)? {
                 items.extend(Item::all_in(document, &held.document.objects()));
             }

@@ -232,7 +232,9 @@ async fn watch_sync(wallet: &Wallet, reply: &mut Reply<'_>) -> Answer {
             match watch.next().await {
                 None => return Ok(Value::Null),
                 Some(Event::Locked) => return Err(WalletError::Locked.into()),
-                Some(Event::Sync | Event::Devices | Event::Spaces | Event::Changed) => break,
+                Some(
+                    Event::Sync | Event::Devices | Event::Spaces | Event::Documents { .. } | Event::Changed,
+                ) => break,
                 Some(_) => {}
             }
         }

@@ -24,7 +24,7 @@ use crate::write::Pen;
 
 pub use counter::{CounterEdit, CounterModel};
 pub use object::{ObjectEdit, ObjectModel};
-pub(crate) use object::{hydrated, put};
+pub(crate) use object::{put, scalar};
 pub use text::{Expand, Mark, Side, Splice, TextEdit, TextModel, TextView};
 
 /// The consistency rules of a place in an item.
@@ -265,7 +265,9 @@ pub(crate) mod tests {
         let Value::Object(data) = data else { panic!("properties are a map") };
         let typename = "dxn:type:e.org/type/Note:0.1.0".into();
         let item = NewItem { id: "A".into(), kind: ItemKind::Object, typename, data, ..NewItem::default() };
-        Document::with_item(&Document::directory(PEN, "00").unwrap(), PEN, &item).unwrap()
+        let mut document = Document::directory(PEN, "00").unwrap();
+        document.put_item(PEN, &item).unwrap();
+        document
     }
 
     pub(crate) fn data(document: &Document) -> Value {

@@ -4,9 +4,7 @@
 //! left alone, so that a concurrent edit of another key is not undone, and an edit that changes nothing is none.
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{
-    AutomergeError, ObjId, ObjType, Prop, ReadDoc, ScalarValue, TextEncoding, Value as Stored, hydrate,
-};
+use automerge::{AutomergeError, ObjId, ObjType, Prop, ReadDoc, ScalarValue, Value as Stored};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -62,26 +60,6 @@ fn merge(
         Value::Null => tx.delete(&map, key.as_str()),
         value => put(tx, &map, key.as_str().into(), value),
     })
-}
-
-/// How texts count where they are made as a whole; the result is the same for all.
-const TEXT: TextEncoding = TextEncoding::Utf16CodeUnit;
-
-/// A value as Automerge takes it whole, which is several times faster than piece by piece.
-#[expect(
-    clippy::disallowed_types,
-    reason = "Automerge takes nothing else; which of two keys comes first is no matter"
-)]
-pub(crate) fn hydrated(value: &Value) -> hydrate::Value {
-    match value {
-        Value::String(text) => hydrate::Value::Text(hydrate::Text::new(TEXT, text)),
-        Value::Array(list) => list.iter().map(hydrated).collect::<Vec<_>>().into(),
-        Value::Object(map) => {
-            let fields = map.iter().map(|(key, value)| (key.clone(), hydrated(value)));
-            hydrate::Map::from(fields.collect::<std::collections::HashMap<_, _>>()).into()
-        }
-        other => scalar(other).into(),
-    }
 }
 
 /// Makes what is at a place equal to a value, and touches only what differs.
@@ -156,7 +134,7 @@ fn insert(tx: &mut Transaction<'_>, list: &ObjId, place: usize, value: &Value) -
     put(tx, list, place.into(), value)
 }
 
-fn scalar(value: &Value) -> ScalarValue {
+pub(crate) fn scalar(value: &Value) -> ScalarValue {
     match value {
         Value::Bool(flag) => (*flag).into(),
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {

@@ -2,6 +2,7 @@
 //!
 //! What an item can be found by is `halo_echo`'s to say; here it is kept, and found again.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::{DocumentId, Index, Item, Near, Place, Term, TermValue};
@@ -221,10 +222,54 @@ fn read(json: &str) -> Result<Item, StoreError> {
     serde_json::from_str(json).map_err(|_| damaged())
 }
 
-/// Words of items that are written when the transaction ends: the full-text index writes to disk after each statement,
-/// so one for all of them is several times faster.
+/// So many terms are written at once, at most.
+const MOST_TERMS: usize = 100_000;
+
+/// What of the indexes is written when the transaction ends.
 #[derive(Default)]
-pub(crate) struct WordsToCome(BTreeMap<i64, String>);
+pub(crate) struct ToCome {
+    /// Words of items: the full-text index writes to disk after each statement, so one for all of them is several times
+    /// faster.
+    words: BTreeMap<i64, String>,
+    /// Terms: one behind the other they touch each page once.
+    terms: Vec<TermRow>,
+    /// Items with terms among them.
+    items: BTreeSet<i64>,
+    /// Numbers of places, by space and name.
+    places: BTreeMap<String, BTreeMap<String, i64>>,
+}
+
+/// A term of an item.
+struct TermRow {
+    place: i64,
+    value: TermValue,
+    item: i64,
+}
+
+impl ToCome {
+    /// The places of a space go.
+    pub(crate) fn forget_places(&mut self, space: &str) {
+        self.places.remove(space);
+    }
+}
+
+impl TermRow {
+    /// As SQLite sorts them.
+    fn compare(&self, other: &Self) -> Ordering {
+        let kind = |value: &TermValue| match value {
+            TermValue::Number(_) => 0,
+            TermValue::Text(_) => 1,
+            TermValue::Flag(_) => 2,
+        };
+        let values = match (&self.value, &other.value) {
+            (TermValue::Number(one), TermValue::Number(other)) => one.total_cmp(other),
+            (TermValue::Text(one), TermValue::Text(other)) => one.cmp(other),
+            (TermValue::Flag(one), TermValue::Flag(other)) => one.cmp(other),
+            (one, other) => kind(one).cmp(&kind(other)),
+        };
+        self.place.cmp(&other.place).then(values).then(self.item.cmp(&other.item))
+    }
+}
 
 /// What is kept of one item.
 struct Kept {
@@ -270,6 +315,8 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn rebuild_index(&mut self, space: &str) -> Result<(), StoreError> {
+        self.write_index()?;
+        self.waiting().places.clear();
         let connection = self.connection();
         connection
             .prepare_cached(
@@ -288,8 +335,9 @@ impl Tx<'_> {
     }
 
     /// The last thing of a transaction.
-    pub(crate) fn write_words(&mut self) -> Result<(), StoreError> {
-        let words: Vec<(i64, String)> = std::mem::take(&mut self.words().0).into_iter().collect();
+    pub(crate) fn write_index(&mut self) -> Result<(), StoreError> {
+        self.write_terms()?;
+        let words: Vec<(i64, String)> = std::mem::take(&mut self.waiting().words).into_iter().collect();
         if words.is_empty() {
             return Ok(());
         }
@@ -299,6 +347,23 @@ impl Tx<'_> {
                 "INSERT INTO item_words (rowid, words) SELECT value ->> 0, value ->> 1 FROM json_each(?1)",
             )?
             .execute([json])?;
+        Ok(())
+    }
+
+    fn write_terms(&mut self) -> Result<(), StoreError> {
+        let mut terms = std::mem::take(&mut self.waiting().terms);
+        self.waiting().items.clear();
+        terms.sort_unstable_by(TermRow::compare);
+        let mut add = self
+            .connection()
+            .prepare_cached("INSERT OR IGNORE INTO item_term (place, value, item) VALUES (?1, ?2, ?3)")?;
+        for TermRow { place, value, item } in &terms {
+            match value {
+                TermValue::Number(number) => add.execute(params![place, number, item])?,
+                TermValue::Text(text) => add.execute(params![place, text, item])?,
+                TermValue::Flag(flag) => add.execute(params![place, [u8::from(*flag)], item])?,
+            };
+        }
         Ok(())
     }
 
@@ -320,46 +385,61 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let (old, new) =
             (before.map(Item::terms).unwrap_or_default(), after.map(Item::terms).unwrap_or_default());
-        let mut remove = self
-            .connection()
-            .prepare_cached("DELETE FROM item_term WHERE place = ?1 AND value = ?2 AND item = ?3")?;
-        for term in old.iter().filter(|term| !new.contains(term)) {
-            remove.execute(params![self.place(space, term)?, sql_value(&term.value), number])?;
+        if !old.is_empty() && self.waiting().items.contains(&number) {
+            self.write_terms()?;
         }
-        let mut add = self
-            .connection()
-            .prepare_cached("INSERT OR REPLACE INTO item_term (place, value, item) VALUES (?1, ?2, ?3)")?;
-        for term in new.iter().filter(|term| !old.contains(term)) {
-            add.execute(params![self.place(space, term)?, sql_value(&term.value), number])?;
+        for term in old.iter().filter(|term| !new.contains(term)) {
+            let place = self.place(space, term)?;
+            self.connection()
+                .prepare_cached("DELETE FROM item_term WHERE place = ?1 AND value = ?2 AND item = ?3")?
+                .execute(params![place, sql_value(&term.value), number])?;
+        }
+        for term in new {
+            if !old.contains(&term) {
+                let place = self.place(space, &term)?;
+                self.waiting().terms.push(TermRow { place, value: term.value, item: number });
+            }
+        }
+        self.waiting().items.insert(number);
+        if self.waiting().terms.len() >= MOST_TERMS {
+            self.write_terms()?;
         }
         let (old, new) =
             (before.map(Item::words).unwrap_or_default(), after.map(Item::words).unwrap_or_default());
         if old == new {
             return Ok(());
         }
-        drop((remove, add));
-        if !old.is_empty() && self.words().0.remove(&number).is_none() {
+        if !old.is_empty() && self.waiting().words.remove(&number).is_none() {
             self.connection().prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([number])?;
         }
         if !new.is_empty() {
-            self.words().0.insert(number, new.into_iter().collect::<Vec<_>>().join(" "));
+            self.waiting().words.insert(number, new.into_iter().collect::<Vec<_>>().join(" "));
         }
         Ok(())
     }
 
     /// The number of a place, which is made when it is new.
-    fn place(&self, space: &str, term: &Term) -> Result<i64, StoreError> {
+    fn place(&mut self, space: &str, term: &Term) -> Result<i64, StoreError> {
         let name = term.place.name();
-        let mut find = self
-            .connection()
-            .prepare_cached("SELECT number FROM item_place WHERE space = ?1 AND name = ?2")?;
-        if let Some(number) = find.query_row(params![space, name], |row| row.get(0)).optional()? {
-            return Ok(number);
+        if let Some(number) = self.waiting().places.get(space).and_then(|places| places.get(&name)) {
+            return Ok(*number);
         }
-        self.connection()
-            .prepare_cached("INSERT INTO item_place (space, name) VALUES (?1, ?2)")?
-            .execute(params![space, name])?;
-        Ok(self.connection().last_insert_rowid())
+        let found = self
+            .connection()
+            .prepare_cached("SELECT number FROM item_place WHERE space = ?1 AND name = ?2")?
+            .query_row(params![space, name], |row| row.get(0))
+            .optional()?;
+        let number = match found {
+            Some(number) => number,
+            None => {
+                self.connection()
+                    .prepare_cached("INSERT INTO item_place (space, name) VALUES (?1, ?2)")?
+                    .execute(params![space, name])?;
+                self.connection().last_insert_rowid()
+            }
+        };
+        self.waiting().places.entry(space.to_owned()).or_default().insert(name, number);
+        Ok(number)
     }
 }
 

@@ -173,7 +173,8 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Io`].
     pub fn delete_space(&mut self, space: &str) -> Result<(), StoreError> {
-        self.write_words()?;
+        self.write_index()?;
+        self.waiting().forget_places(space);
         // A full-text index knows no references, so nothing cascades into it.
         self.connection()
             .prepare_cached(

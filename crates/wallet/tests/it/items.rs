@@ -1,6 +1,6 @@
 //! Items besides their properties: schemas, names elsewhere, tags, hierarchy, relations.
 
-use halo_echo::{Document, DocumentId, NewItem, Pen};
+use halo_echo::{Beginning, DocumentId, NewItem, Pen};
 use halo_wallet::{
     By, ForeignKey, Gauge, GrantId, InItem, PutItem, Query, Scope, SpaceId, Wallet, WalletError,
 };
@@ -125,8 +125,8 @@ async fn changes_of_a_dxos_client_are_kept_and_said_not_to_match() {
         data: json!({ "title": false }).as_object().unwrap().clone(),
         ..NewItem::default()
     };
-    let raw = Document::with_item(&Document::directory(pen, "00").unwrap(), pen, &item).unwrap().save();
     let document = DocumentId::from_random([5; 16]);
+    let raw = Beginning::new(pen, "00").unwrap().with_item(document, &item).unwrap().bytes;
     wallet.update_documents(&grant, space.id, vec![(document, raw)]).await.unwrap();
     let shown = wallet.item(&by, space.id, item.id).await.unwrap();
     assert_eq!(shown.mismatch, ["\"title\" is of type boolean, not string"]);

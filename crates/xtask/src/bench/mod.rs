@@ -74,8 +74,9 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
             .output()?;
     }
     if wants(&["echo"]) {
-        printed +=
-            &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "echo"]).output()?;
+        printed += &Run::cargo(place)
+            .args(["bench", "--locked", "--workspace", "--bench", "echo", "--bench", "replica"])
+            .output()?;
         printed += &Run::program("node", &place.at("tests/clients"))
             .env("HALO_BIN", &halo)
             .args(["echo.mjs"])
