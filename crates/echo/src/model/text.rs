@@ -243,17 +243,17 @@ fn text_of(value: Option<(Stored<'_>, ObjId)>) -> Result<ObjId, EchoError> {
     }
 }
 
-/// Checks that a letter begins at a place, or that it is the end.
+/// Checks that a letter begins at a place, or that it is the end. Whether it lies within a letter of two units is told by
+/// the cursor, which is that of the place before then; to ask where a cursor is takes as long as the text is.
 fn letter(document: &impl ReadDoc, text: &ObjId, place: usize) -> Result<(), EchoError> {
     let length = document.length(text);
-    if place == length {
-        return Ok(());
+    let at = |place| document.get_cursor(text, place, None).map_err(|_| nowhere());
+    let within = |before| Ok::<_, EchoError>(at(before)? == at(place)?);
+    match place.checked_sub(1) {
+        _ if place > length => Err(nowhere()),
+        Some(before) if place < length && within(before)? => Err(nowhere()),
+        _ => Ok(()),
     }
-    let begins = || {
-        let cursor = document.get_cursor(text, place, None).ok()?;
-        Some(document.get_cursor_position(text, &cursor, None).ok()? == place)
-    };
-    if place < length && begins() == Some(true) { Ok(()) } else { Err(nowhere()) }
 }
 
 fn mark_value(value: &Value) -> Result<ScalarValue, EchoError> {
