@@ -1,14 +1,19 @@
-//! Documents of new items, written down at once: what an Automerge document that is made and saved would say, without
-//! making one. Many items at once take a fraction of the time.
+//! Documents of new items, written and read at once: what an Automerge document that is made would say, without making
+//! one. Many items at once take a fraction of the time.
+//!
+//! Read that way is only what says one thing once: an empty directory and one change that makes one item in it. For
+//! everything else there is [`Document`].
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjId, ObjType, ROOT, ReadDoc};
-use serde_json::Value;
+use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use serde_json::{Map, Value};
 
-use crate::document::{DEEPEST, Document};
+use crate::document::{DEEPEST, Document, LARGEST_CHUNK, scalar_json};
 use crate::error::EchoError;
+use crate::guard;
 use crate::ids::DocumentId;
 use crate::item::Item;
 use crate::model::scalar;
@@ -21,7 +26,8 @@ const OUTSIDE: usize = 3;
 pub struct Beginning {
     saved: Vec<u8>,
     heads: Vec<ChangeHash>,
-    pen: Pen,
+    /// Who wrote it.
+    actor: ActorId,
     /// The map that items are in.
     objects: OpId,
     /// The first operation that is free.
@@ -43,28 +49,38 @@ impl Beginning {
     /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
     pub fn new(pen: Pen, space_key_hex: &str) -> Result<Self, EchoError> {
         let empty = Document::directory(pen, space_key_hex)?;
-        let wrong = || EchoError::malformed("directory", "it has no map of objects");
-        let last = empty.view().get_changes(&[]).pop().ok_or_else(wrong)?;
-        match empty.view().get(ROOT, "objects") {
-            Ok(Some((_, ObjId::Id(number, actor, _)))) => Ok(Self {
-                saved: empty.save(),
-                heads: empty.heads(),
-                pen,
+        Self::of(&empty, &empty.save())
+            .ok_or_else(|| EchoError::malformed("directory", "it has no map of objects"))
+    }
+
+    /// Of a document with one change and no item.
+    fn of(document: &Document, saved: &[u8]) -> Option<Self> {
+        let changes = document.view().get_changes(&[]);
+        let ([change], Value::Object(items)) = (changes.as_slice(), document.objects()) else { return None };
+        match document.view().get(ROOT, "objects") {
+            Ok(Some((_, ObjId::Id(number, actor, _)))) if items.is_empty() => Some(Self {
+                saved: saved.to_vec(),
+                heads: document.heads(),
+                actor: change.actor_id().clone(),
                 objects: OpId::new(number, &actor),
-                next: NonZeroU64::MIN.saturating_add(last.max_op()),
+                next: NonZeroU64::MIN.saturating_add(change.max_op()),
             }),
-            _ => Err(wrong()),
+            _ => None,
         }
     }
 
-    /// Writes the document of a new item.
+    /// Writes the document of a new item, by the pen that wrote the beginning.
     ///
     /// # Errors
     /// [`EchoError::Malformed`] for an item that does not read as what it is.
-    pub fn with_item(&self, document: DocumentId, item: &NewItem) -> Result<NewDocument, EchoError> {
+    pub fn with_item(
+        &self,
+        pen: Pen,
+        document: DocumentId,
+        item: &NewItem,
+    ) -> Result<NewDocument, EchoError> {
         let object = object_of(item);
-        let actor = ActorId::from(self.pen.actor.as_slice());
-        let mut writer = Writer { actor, next: self.next.get(), operations: Vec::new() };
+        let mut writer = Writer { actor: self.actor.clone(), next: self.next.get(), operations: Vec::new() };
         writer.put(&ObjectId::Id(self.objects.clone()), Key::Map(item.id.as_str().into()), false, &object);
         let change = Change::from(ExpandedChange {
             operations: writer.operations,
@@ -72,7 +88,7 @@ impl Beginning {
             hash: None,
             seq: 2,
             start_op: self.next,
-            time: self.pen.seconds,
+            time: pen.seconds,
             message: None,
             deps: self.heads.clone(),
             extra_bytes: Vec::new(),
@@ -85,6 +101,44 @@ impl Beginning {
             false => Item::all_in(document, &Document::load(&bytes)?.objects()),
         };
         Ok(NewDocument { bytes, head: change.hash(), items })
+    }
+
+    /// Reads a whole document; none if it does not begin as this, or says more than one thing.
+    fn read(&self, document: DocumentId, bytes: &[u8]) -> Option<NewDocument> {
+        let rest = bytes.strip_prefix(self.saved.as_slice())?;
+        let change = Change::try_from(rest).ok()?;
+        let is_whole = rest.get(4..8) == Some(change.hash().0.get(..4)?);
+        let is_next = change.deps() == self.heads
+            && change.start_op() == self.next
+            && change.seq() == if *change.actor_id() == self.actor { 2 } else { 1 };
+        if !(is_whole && is_next) {
+            return None;
+        }
+        let (id, object) = Reader::read(self, &change.decode())?;
+        let items = Item::read(document, &id, &object).into_iter().collect();
+        Some(NewDocument { bytes: bytes.to_vec(), head: change.hash(), items })
+    }
+}
+
+impl NewDocument {
+    /// Reads a whole document that says one thing once; none for any other. `last` is what the one read before began as:
+    /// those that were written together begin alike.
+    #[must_use]
+    pub fn read(document: DocumentId, bytes: &[u8], last: &mut Option<Beginning>) -> Option<Self> {
+        if bytes.len() > LARGEST_CHUNK {
+            return None;
+        }
+        // Before Automerge sees it, which takes the numbers of actors for granted.
+        guard::check(bytes).ok()?;
+        if let Some(found) = last.as_ref().and_then(|beginning| beginning.read(document, bytes)) {
+            return Some(found);
+        }
+        let (first, rest) = guard::first(bytes)?;
+        if rest.is_empty() {
+            return None;
+        }
+        let beginning = Beginning::of(&Document::load(first).ok()?, first)?;
+        last.insert(beginning).read(document, bytes)
     }
 }
 
@@ -139,6 +193,117 @@ impl Writer {
     }
 }
 
+/// What an operation made.
+enum Node {
+    Map(BTreeMap<String, Part>),
+    /// With the operation that made its last element.
+    List(Vec<Part>, Option<OpId>),
+    Text(String, Option<OpId>),
+}
+
+/// What is in it.
+enum Part {
+    Scalar(Value),
+    Node(OpId),
+}
+
+/// Reads operations, one behind the other.
+struct Reader {
+    nodes: BTreeMap<u64, (Node, usize)>,
+}
+
+impl Reader {
+    /// The one item that a change makes, by its id; none if it does anything else.
+    fn read(beginning: &Beginning, change: &ExpandedChange) -> Option<(String, Value)> {
+        let mut reader = Self { nodes: BTreeMap::new() };
+        let (first, rest) = change.operations.split_first()?;
+        let (
+            Op { action: OpType::Make(ObjType::Map), key: Key::Map(id), insert: false, .. },
+            ObjectId::Id(objects),
+        ) = (first, &first.obj)
+        else {
+            return None;
+        };
+        if *objects != beginning.objects || !first.pred.is_empty() {
+            return None;
+        }
+        let mut number = beginning.next.get();
+        reader.nodes.insert(number, (Node::Map(BTreeMap::new()), OUTSIDE - 1));
+        for operation in rest {
+            number += 1;
+            reader.take(&OpId::new(number, &change.actor_id), operation)?;
+        }
+        Some((id.to_string(), reader.value(beginning.next.get())?))
+    }
+
+    fn take(&mut self, id: &OpId, operation: &Op) -> Option<()> {
+        let ObjectId::Id(of) = &operation.obj else { return None };
+        if of.actor() != id.actor() || !operation.pred.is_empty() {
+            return None;
+        }
+        let made = match &operation.action {
+            OpType::Put(_) => None,
+            OpType::Make(ObjType::Map) => Some(Node::Map(BTreeMap::new())),
+            OpType::Make(ObjType::List) => Some(Node::List(Vec::new(), None)),
+            OpType::Make(ObjType::Text) => Some(Node::Text(String::new(), None)),
+            _ => return None,
+        };
+        let part = || match &operation.action {
+            OpType::Put(value) => Part::Scalar(scalar_json(value.clone())),
+            _ => Part::Node(id.clone()),
+        };
+        let (node, depth) = self.nodes.get_mut(&of.counter())?;
+        match (node, &operation.key, &operation.action) {
+            (Node::Map(map), Key::Map(key), _) if !operation.insert => {
+                if map.insert(key.to_string(), part()).is_some() {
+                    return None;
+                }
+            }
+            (Node::List(list, last), Key::Seq(place), _)
+                if operation.insert && follows(place, last.as_ref()) =>
+            {
+                list.push(part());
+                *last = Some(id.clone());
+            }
+            (Node::Text(text, last), Key::Seq(place), OpType::Put(ScalarValue::Str(letter)))
+                if operation.insert && follows(place, last.as_ref()) =>
+            {
+                text.push_str(letter);
+                *last = Some(id.clone());
+            }
+            _ => return None,
+        }
+        let depth = *depth + 1;
+        if let Some(made) = made {
+            self.nodes.insert(id.counter(), (made, depth));
+        }
+        (depth < DEEPEST).then_some(())
+    }
+
+    fn value(&mut self, number: u64) -> Option<Value> {
+        let (node, _) = self.nodes.remove(&number)?;
+        let mut part = |part| match part {
+            Part::Scalar(value) => Some(value),
+            Part::Node(id) => self.value(id.counter()),
+        };
+        Some(match node {
+            Node::Map(map) => Value::Object(
+                map.into_iter().map(|(key, of)| Some((key, part(of)?))).collect::<Option<Map<_, _>>>()?,
+            ),
+            Node::List(list, _) => Value::Array(list.into_iter().map(part).collect::<Option<_>>()?),
+            Node::Text(text, _) => Value::String(text),
+        })
+    }
+}
+
+/// It comes behind the last one.
+fn follows(place: &ElementId, last: Option<&OpId>) -> bool {
+    match place {
+        ElementId::Head => last.is_none(),
+        ElementId::Id(id) => last == Some(id),
+    }
+}
+
 fn is_shallow<'a>(values: impl IntoIterator<Item = (&'a String, &'a Value)>, depth: usize) -> bool {
     fn value_is(value: &Value, depth: usize) -> bool {
         depth > 0
@@ -178,10 +343,15 @@ mod tests {
                 new.keys = vec![("github.com".into(), "1".into())];
             }
             let id = DocumentId::from_random([1; 16]);
-            let made = Beginning::new(pen(1), "00").unwrap().with_item(id, &new).unwrap();
+            let made = Beginning::new(pen(1), "00").unwrap().with_item(pen(1), id, &new).unwrap();
             let mut piecewise = Document::directory(pen(1), "00").unwrap();
             piecewise.put_item(pen(1), &new).unwrap();
 
+            let at_once = NewDocument::read(id, &made.bytes, &mut None);
+            prop_assert!(at_once.is_some() || !linked, "it is not deep");
+            if let Some(read) = at_once {
+                prop_assert_eq!((&read.items, read.head, &read.bytes), (&made.items, made.head, &made.bytes));
+            }
             let mut read = Document::load(&made.bytes).unwrap();
             prop_assert_eq!(read.heads(), vec![made.head]);
             prop_assert_eq!(read.objects(), piecewise.objects());
@@ -189,6 +359,41 @@ mod tests {
             // It goes on as any other does.
             read.merge_data(pen(2), "A", json!({ "title": "other" }).as_object().unwrap()).unwrap();
             prop_assert_eq!(&read.objects()["A"]["data"]["title"], "other");
+        }
+
+        // threat: 21
+        #[test]
+        fn whatever_is_read_at_once_is_what_automerge_reads(
+            data in value(), edits in proptest::collection::vec((0..9_u8, value()), 0..3),
+            at: prop::sample::Index, with: u8,
+        ) {
+            let id = DocumentId::from_random([1; 16]);
+            let mut document = Document::directory(pen(1), "00").unwrap();
+            let mut bytes = document.save();
+            let one = NewItem { id: "A".into(), typename: "t".into(), ..NewItem::default() };
+            bytes.extend(document.put_item(pen(2), &NewItem { data: json!({ "a": data }).as_object().unwrap().clone(), ..one.clone() }).unwrap());
+            for (kind, value) in edits {
+                let change = match kind {
+                    0 => document.put_item(pen(1), &NewItem { id: "B".into(), ..one.clone() }),
+                    1 => document.set_deleted(pen(1), "A", true),
+                    2 => document.put_links(pen(1), &[("A".into(), "b".into())]),
+                    _ => document.merge_data(pen(2), "A", json!({ "a": value }).as_object().unwrap()),
+                };
+                bytes.extend(change.unwrap());
+            }
+            let same = |bytes: &[u8]| {
+                let Some(read) = NewDocument::read(id, bytes, &mut None) else { return Ok(()) };
+                let whole = Document::load(bytes).unwrap();
+                prop_assert_eq!(&read.items, &Item::all_in(id, &whole.objects()));
+                prop_assert_eq!(vec![read.head], whole.heads());
+                Ok(())
+            };
+            same(&bytes)?;
+            same(&document.save())?;
+            let place = at.index(bytes.len());
+            same(&bytes[..place])?;
+            bytes[place] = with;
+            same(&bytes)?;
         }
     }
 }

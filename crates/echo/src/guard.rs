@@ -24,6 +24,15 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), EchoError> {
     Ok(())
 }
 
+/// The first chunk, and what is behind it.
+pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = Reader(bytes);
+    rest.take(9).ok()?;
+    let length = rest.length().ok()?;
+    rest.take(length).ok()?;
+    bytes.split_at_checked(bytes.len() - rest.0.len())
+}
+
 fn chunk(rest: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
     if rest.take(4)? != MAGIC {
         return Err("it is no Automerge chunk");
@@ -52,23 +61,25 @@ fn change(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
     body.number()?; // First operation.
     body.number()?; // Time; a signed number has the same length.
     body.prefixed()?; // Message.
-    for _ in 0..body.count(1)? {
+    let others = body.count(1)?;
+    for _ in 0..others {
         body.prefixed()?; // Another actor.
     }
     let columns = body.columns()?;
-    body.read_columns(&columns, inflated)
+    body.read_columns(&columns, others + 1, inflated)
 }
 
 fn document(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
-    for _ in 0..body.count(1)? {
+    let actors = body.count(1)?;
+    for _ in 0..actors {
         body.prefixed()?; // An actor.
     }
     let heads = body.count(32)?;
     body.take(heads.saturating_mul(32))?;
     let changes = body.columns()?;
     let operations = body.columns()?;
-    body.read_columns(&changes, inflated)?;
-    body.read_columns(&operations, inflated)
+    body.read_columns(&changes, actors, inflated)?;
+    body.read_columns(&operations, actors, inflated)
 }
 
 fn inflate(bytes: &[u8], inflated: &mut usize) -> Checked<Vec<u8>> {
@@ -145,20 +156,20 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| Ok((self.number()?, self.length()?))).collect()
     }
 
-    fn read_columns(&mut self, columns: &[(u64, usize)], inflated: &mut usize) -> Checked<()> {
+    fn read_columns(&mut self, columns: &[(u64, usize)], actors: usize, inflated: &mut usize) -> Checked<()> {
         for (specification, length) in columns {
             let data = self.take(*length)?;
             if specification & DEFLATED == 0 {
-                Reader(data).column(specification & 7)?;
+                Reader(data).column(specification & 7, actors)?;
             } else {
-                Reader(&inflate(data, inflated)?).column(specification & 7)?;
+                Reader(&inflate(data, inflated)?).column(specification & 7, actors)?;
             }
         }
         Ok(())
     }
 
     /// Adds up the runs of one column.
-    fn column(&mut self, kind: u64) -> Checked<()> {
+    fn column(&mut self, kind: u64, actors: usize) -> Checked<()> {
         let mut rows: u64 = 0;
         let mut add = |count: u64| {
             rows = rows.saturating_add(count);
@@ -174,12 +185,12 @@ impl<'a> Reader<'a> {
                 0 => add(self.number()?)?, // Nulls.
                 run if run > 0 => {
                     add(run.unsigned_abs())?;
-                    self.value(kind)?;
+                    self.value(kind, actors)?;
                 }
                 literals => {
                     add(literals.unsigned_abs())?;
                     for _ in 0..literals.unsigned_abs() {
-                        self.value(kind)?;
+                        self.value(kind, actors)?;
                     }
                 }
             }
@@ -187,8 +198,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn value(&mut self, kind: u64) -> Checked<()> {
-        if kind == 5 { self.prefixed().map(|_| ()) } else { self.number().map(|_| ()) }
+    fn value(&mut self, kind: u64, actors: usize) -> Checked<()> {
+        match kind {
+            // The number of an actor.
+            1 if self.length()? >= actors => Err("it names an actor that is not there"),
+            1 => Ok(()),
+            5 => self.prefixed().map(|_| ()),
+            _ => self.number().map(|_| ()),
+        }
     }
 }
 
@@ -234,6 +251,18 @@ mod tests {
         bytes.extend(body);
         let refused = check(&bytes).unwrap_err();
         assert!(refused.to_string().contains("more than a million"), "{refused}");
+    }
+
+    // threat: 21
+    #[test]
+    fn an_actor_that_is_not_there_is_refused() {
+        // As above, with one operation, on an object made by the actor of number 1 or 0: there is one actor.
+        let named = |actor| {
+            let body = [0, 1, 7, 1, 1, 0, 0, 0, 2, 0x01, 2, 0x42, 2, 0x7f, actor, 1, 1];
+            [MAGIC.as_slice(), &[0, 0, 0, 0, 1, u8::try_from(body.len()).unwrap()], &body].concat()
+        };
+        assert!(check(&named(1)).unwrap_err().to_string().contains("an actor that is not there"));
+        check(&named(0)).unwrap();
     }
 
     // threat: 21

@@ -173,7 +173,7 @@ impl Open {
 }
 
 /// Keeps documents that were written down at once.
-fn keep_made(
+pub(crate) fn keep_made(
     tx: &mut Tx<'_>,
     space: &str,
     made: &BTreeMap<DocumentId, NewDocument>,
@@ -423,14 +423,18 @@ impl Spaces {
         Ok(Some(held))
     }
 
+    /// Whether there is such a document, in any space.
+    pub(crate) fn is_there(&self, store: &Store, id: DocumentId) -> Result<bool, WalletError> {
+        Ok(self.documents.contains_key(&id) || store.space_of_document(id.as_bytes())?.is_some())
+    }
+
     pub(crate) fn hold_or_make(
         &mut self,
         store: &Store,
         space: SpaceId,
         id: DocumentId,
     ) -> Result<&mut Held, WalletError> {
-        let there = self.documents.contains_key(&id) || store.space_of_document(id.as_bytes())?.is_some();
-        if !there {
+        if !self.is_there(store, id)? {
             let used = self.turn;
             let document = Document::empty();
             let held = Held { space, document, saved: 0, changes: 0, is_new: true, used };

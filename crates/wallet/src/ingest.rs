@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{Ready, ReplicaError};
-use halo_echo::{DocumentId, SpaceId};
+use halo_echo::{DocumentId, NewDocument, SpaceId};
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::Epoch;
@@ -18,7 +18,7 @@ use crate::contents::epoch_row;
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 use crate::feeds::{block_row, run_of};
-use crate::held::{Spaces, keep_documents};
+use crate::held::{Spaces, keep_documents, keep_made};
 use crate::open::Open;
 use crate::request::GrantId;
 use crate::shares::Share;
@@ -198,12 +198,24 @@ impl Open {
         ready: Vec<Ready>,
     ) -> Result<(Vec<DocumentId>, Aside), WalletError> {
         let mut changes: BTreeMap<DocumentId, Vec<u8>> = BTreeMap::new();
+        let mut made: BTreeMap<DocumentId, NewDocument> = BTreeMap::new();
+        let mut beginning = None;
         let mut aside = Aside::default();
         let halo = self.halo()?;
         for ready in ready {
             let Payload { changes: said, credentials, epochs, shares, .. } = ready.payload;
             for change in said {
                 let Ok(document) = DocumentId::from_bytes(&change.document) else { continue };
+                if let Some(made) = made.remove(&document) {
+                    // It goes on at once.
+                    self.take_change(space, document, &[], &made.bytes)?;
+                    changes.insert(document, made.bytes);
+                } else if !self.spaces.is_there(&self.store, document)?
+                    && let Some(new) = NewDocument::read(document, &change.bytes, &mut beginning)
+                {
+                    made.insert(document, new);
+                    continue;
+                }
                 let before = changes.get(&document).map(Vec::as_slice).unwrap_or_default();
                 if self.take_change(space, document, before, &change.bytes)? {
                     changes.entry(document).or_default().extend(change.bytes);
@@ -235,12 +247,13 @@ impl Open {
                 tx.add_block(key.as_bytes(), &block_row(block, head))?;
             }
             keep_documents(tx, &name, documents, &changes)?;
+            keep_made(tx, &name, &made)?;
             aside.keep(tx)
         })?;
         self.spaces.grown.insert(space);
         self.spaces.evict();
         self.tidy(space, size);
-        Ok((changes.into_keys().collect(), aside))
+        Ok((changes.into_keys().chain(made.into_keys()).collect(), aside))
     }
 
     /// Applies one change, after those `before` it that are not kept yet; `false` if nothing came of it.

@@ -234,7 +234,7 @@ impl Open {
         for item in items {
             let document = DocumentId::from_random(random::<16>()?);
             links.push((item.id.clone(), document.url()));
-            batch.make(document, beginning.with_item(document, item)?, pen);
+            batch.make(document, beginning.with_item(pen, document, item)?, pen);
         }
         self.change(batch, root, |directory| directory.put_links(pen, &links))
     }

@@ -126,7 +126,7 @@ async fn changes_of_a_dxos_client_are_kept_and_said_not_to_match() {
         ..NewItem::default()
     };
     let document = DocumentId::from_random([5; 16]);
-    let raw = Beginning::new(pen, "00").unwrap().with_item(document, &item).unwrap().bytes;
+    let raw = Beginning::new(pen, "00").unwrap().with_item(pen, document, &item).unwrap().bytes;
     wallet.update_documents(&grant, space.id, vec![(document, raw)]).await.unwrap();
     let shown = wallet.item(&by, space.id, item.id).await.unwrap();
     assert_eq!(shown.mismatch, ["\"title\" is of type boolean, not string"]);
