@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halo_echo::{Document, DocumentId, EchoError, Item, NewDocument, Pen, SpaceId};
+use halo_echo::{Beginning, Document, DocumentId, EchoError, Item, NewDocument, Pen, SpaceId};
 use halo_keystore::Keys;
 use halo_protocol::credential::Cut;
 use halo_protocol::feed::{Change, EpochId, Payload};
@@ -334,6 +334,8 @@ pub(crate) struct Spaces {
     /// The items of the HALO space that tell of them.
     pub(crate) records: BTreeMap<SpaceId, String>,
     pub(crate) documents: BTreeMap<DocumentId, Held>,
+    /// What documents of new items begin as, by who writes them.
+    pub(crate) beginnings: BTreeMap<(SpaceId, [u8; 16]), Beginning>,
     pub(crate) feeds: BTreeMap<SpaceId, SpaceFeeds>,
     /// Ends of feeds that were carried out.
     pub(crate) cuts: BTreeSet<Cut>,
@@ -447,6 +449,7 @@ impl Spaces {
     pub(crate) fn forget(&mut self, space: SpaceId) {
         self.feeds.remove(&space);
         self.documents.retain(|_, held| held.space != space);
+        self.beginnings.retain(|(of, _), _| *of != space);
     }
 
     /// Drops a space that is not in the store any more.

@@ -2,6 +2,8 @@
 //!
 //! Everything in one call is one transaction, with one block of this device's feed.
 
+use std::collections::btree_map::Entry;
+
 use halo_echo::schema::{SCHEMA, is_schema};
 use halo_echo::{
     Beginning, Document, DocumentId, EchoError, Item, ItemKind, NewItem, Pen, SpaceId, SyncState, item_id,
@@ -229,7 +231,10 @@ impl Open {
         let root = self.spaces.rows.get(&space).ok_or(NO_SPACE)?;
         let (key, root) = (data_encoding::HEXLOWER.encode(&root.key), DocumentId::from_bytes(&root.root)?);
         let pen = self.pen(space);
-        let beginning = Beginning::new(pen, &key)?;
+        let beginning = match self.spaces.beginnings.entry((space, pen.actor)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(room) => room.insert(Beginning::new(pen, &key)?),
+        };
         let mut links = Vec::with_capacity(items.len());
         for item in items {
             let document = DocumentId::from_random(random::<16>()?);
