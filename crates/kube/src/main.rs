@@ -24,7 +24,12 @@ fn main() -> ExitCode {
     let Command { action: Action::Serve(serve) } = Command::parse();
     // Of our own crates alone: others log addresses.
     let filter = EnvFilter::new("kube=info,halo_mesh=info");
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Where nobody reads them any more, lines are lost; they do not take the process along.
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false)
+        .init();
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
