@@ -19,6 +19,8 @@ use crate::item::Item;
 use crate::model::scalar;
 use crate::write::{NewItem, Pen, object_of};
 
+/// Operations that are read at once, at most: each takes room of its own then.
+const MOST_OPERATIONS: usize = 16_384;
 /// Levels of a document around the properties of an item.
 const OUTSIDE: usize = 3;
 
@@ -111,7 +113,7 @@ impl Beginning {
         let is_next = change.deps() == self.heads
             && change.start_op() == self.next
             && change.seq() == if *change.actor_id() == self.actor { 2 } else { 1 };
-        if !(is_whole && is_next) {
+        if !(is_whole && is_next) || change.len() > MOST_OPERATIONS {
             return None;
         }
         let (id, object) = Reader::read(self, &change.decode())?;

@@ -2,15 +2,11 @@
 //! for `cargo xtask bench echo`.
 //!
 //! The text is typed as people do: in runs here and there, with a part of it taken back; as many keystrokes, and as many of
-//! each kind, as in the trace of a paper that such libraries are often compared by. The peer is Automerge by itself.
+//! each kind, as in the trace of a paper that such libraries are often compared by. Beside ours stand Automerge by itself,
+//! Yrs and Loro, each of which makes a change of each keystroke and writes it down for others.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "it prints figures, and only measures by the clock"
-)]
-
-use std::time::Instant;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 use automerge::transaction::Transactable;
 use automerge::{Automerge, ObjType, ROOT, ReadDoc, TextEncoding};
@@ -18,9 +14,11 @@ use ed25519_dalek::Signer;
 use halo_echo::{Document, NewItem, Pen, Splice};
 use halo_protocol::feed::{Block, Change, EpochId, Feed, LONGEST_RUN, Payload};
 use halo_protocol::{FeedKey, Sign, Signature, Statement};
+use loro::{ExportMode, LoroDoc};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
+use yrs::{GetString, Text, Transact};
 
 const BLOCKS: usize = 100_000;
 const INSERTED: usize = 182_315;
@@ -33,11 +31,8 @@ fn row(name: &str, ours: f64, peer: Option<f64>, unit: &str) {
 }
 
 fn main() -> Result<(), Failed> {
-    // `cargo test --all-targets` runs benchmarks as well, to see that they run.
-    let small = !std::env::args().any(|arg| arg == "--bench");
-    verify(if small { 100 } else { BLOCKS })?;
-    let part = if small { 1_000 } else { 1 };
-    edit(INSERTED / part, REMOVED / part)
+    verify(BLOCKS)?;
+    edit(&typed(INSERTED, REMOVED))
 }
 
 struct Key(ed25519_dalek::SigningKey);
@@ -113,8 +108,7 @@ fn typed(inserted: usize, removed: usize) -> Vec<Stroke> {
 }
 
 /// Each keystroke is a change of its own, as an app that saves as one types.
-fn edit(inserted: usize, removed: usize) -> Result<(), Failed> {
-    let strokes = typed(inserted, removed);
+fn edit(strokes: &[Stroke]) -> Result<(), Failed> {
     let pen = Pen { actor: [1; 16], seconds: 1 };
     let data = json!({ "text": "" }).as_object().cloned().unwrap_or_default();
     let item = NewItem {
@@ -125,55 +119,81 @@ fn edit(inserted: usize, removed: usize) -> Result<(), Failed> {
     };
     let mut document = Document::directory(pen, "00")?;
     document.put_item(pen, &item)?;
-    let mut bytes = 0;
     let start = Instant::now();
-    for stroke in &strokes {
-        let splice =
-            Splice { position: stroke.position, remove: stroke.remove, insert: stroke.insert.into() };
-        bytes += document.splice_text(pen, "A", "text", None, &splice)?.len();
+    for Stroke { position, remove, insert } in strokes {
+        let splice = Splice { position: *position, remove: *remove, insert: (*insert).into() };
+        document.splice_text(pen, "A", "text", None, &splice)?;
     }
     let ours = start.elapsed();
+    let text = document.text("A", "text")?.0.text;
 
-    let mut plain = Automerge::new_with_encoding(TextEncoding::Utf16CodeUnit);
-    let mut tx = plain.transaction();
-    let text = tx.put_object(ROOT, "text", ObjType::Text)?;
-    tx.commit();
-    let start = Instant::now();
-    for stroke in &strokes {
-        let before = plain.get_heads();
-        let mut tx = plain.transaction();
-        tx.splice_text(&text, stroke.position, isize::try_from(stroke.remove)?, stroke.insert)?;
-        tx.commit();
-        bytes -= plain.save_after(&before).len().min(bytes);
+    let rate = |time: Duration| strokes.len() as f64 / time.as_secs_f64();
+    for (name, (time, theirs)) in
+        [("Automerge", automerge(strokes)?), ("Yrs", yrs(strokes)), ("Loro", loro(strokes)?)]
+    {
+        assert_eq!(text, theirs, "all end alike");
+        let name = format!("{} keystrokes through TextModel, a change each (peer: {name})", strokes.len());
+        row(&name, rate(ours), Some(rate(time)), "keystrokes/s");
     }
-    let peer = start.elapsed();
-    assert_eq!(document.text("A", "text")?.0.text, plain.text(&text)?, "both end alike");
-
-    let rate = |time: std::time::Duration| strokes.len() as f64 / time.as_secs_f64();
-    let name = format!("{} keystrokes through TextModel, a change each (Automerge)", strokes.len());
-    row(&name, rate(ours), Some(rate(peer)), "keystrokes/s");
-
-    let mut whole = Automerge::new_with_encoding(TextEncoding::Utf16CodeUnit);
-    let start = Instant::now();
-    let mut tx = whole.transaction();
-    let text = tx.put_object(ROOT, "text", ObjType::Text)?;
-    for stroke in &strokes {
-        tx.splice_text(&text, stroke.position, isize::try_from(stroke.remove)?, stroke.insert)?;
-    }
-    tx.commit();
-    row("the same in one change, Automerge alone", rate(start.elapsed()), None, "keystrokes/s");
 
     let start = Instant::now();
     let saved = document.save();
     row("save that text", start.elapsed().as_secs_f64() * 1000.0, None, "ms");
-    row(
-        "size of that text, saved",
-        saved.len() as f64 / 1024.0,
-        Some(whole.save().len() as f64 / 1024.0),
-        "KiB",
-    );
+    row("size of that text, saved", saved.len() as f64 / 1024.0, None, "KiB");
     let start = Instant::now();
     Document::load(&saved)?;
     row("load that text", start.elapsed().as_secs_f64() * 1000.0, None, "ms");
     Ok(())
+}
+
+/// How long it took, and what came of it.
+type Typed = (Duration, String);
+
+fn automerge(strokes: &[Stroke]) -> Result<Typed, Failed> {
+    let mut document = Automerge::new_with_encoding(TextEncoding::Utf16CodeUnit);
+    let mut tx = document.transaction();
+    let text = tx.put_object(ROOT, "text", ObjType::Text)?;
+    tx.commit();
+    let start = Instant::now();
+    for Stroke { position, remove, insert } in strokes {
+        let before = document.get_heads();
+        let mut tx = document.transaction();
+        tx.splice_text(&text, *position, isize::try_from(*remove)?, insert)?;
+        tx.commit();
+        black_box(document.save_after(&before));
+    }
+    Ok((start.elapsed(), document.text(&text)?))
+}
+
+fn yrs(strokes: &[Stroke]) -> Typed {
+    let document = yrs::Doc::new();
+    let text = document.get_or_insert_text("text");
+    let start = Instant::now();
+    for Stroke { position, remove, insert } in strokes {
+        let mut tx = document.transact_mut();
+        if *remove > 0 {
+            text.remove_range(&mut tx, *position as u32, *remove as u32);
+        } else {
+            text.insert(&mut tx, *position as u32, insert);
+        }
+        black_box(tx.encode_update_v1());
+    }
+    (start.elapsed(), text.get_string(&document.transact()))
+}
+
+fn loro(strokes: &[Stroke]) -> Result<Typed, Failed> {
+    let document = LoroDoc::new();
+    let text = document.get_text("text");
+    let start = Instant::now();
+    for Stroke { position, remove, insert } in strokes {
+        let before = document.oplog_vv();
+        if *remove > 0 {
+            text.delete(*position, *remove)?;
+        } else {
+            text.insert(*position, insert)?;
+        }
+        document.commit();
+        black_box(document.export(ExportMode::updates(&before))?);
+    }
+    Ok((start.elapsed(), text.to_string()))
 }
