@@ -4,9 +4,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     clippy::missing_panics_doc,
-    reason = "a failing test should panic, and a child process talks to its parent"
+    reason = "a failing test should panic"
 )]
 
 #[cfg(target_os = "linux")]
