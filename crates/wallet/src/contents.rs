@@ -5,7 +5,7 @@
 //! ([`IdentityState::may_write_under`]). A content key that came in a share opens blocks and seals none: a share does not say who
 //! made the key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::Open;
 use halo_keystore::{ContentKey, Keys};
@@ -117,17 +117,18 @@ impl ContentKeys {
         self.named.get(epoch).into_iter().chain(self.given.get(epoch))
     }
 
-    /// Every content key that may be passed on, for another device. Not that of an epoch which began after a revocation that is not
-    /// known here, or known without what it rests on: whom it puts out cannot be told.
+    /// Every content key that may be passed on, for another device ([`IdentityState::may_pass_on`]). `judged` are the credentials of which
+    /// everything that they had seen is here.
     pub(crate) fn shares(
         &self,
         keys: &Keys,
         to: &SealTo,
-        is_known: impl Fn(&CredentialId) -> bool,
+        state: &IdentityState,
+        judged: &BTreeSet<CredentialId>,
     ) -> Result<Vec<EpochShare>, WalletError> {
         let all = self.named.iter().chain(self.given.iter().filter(|(id, _)| !self.named.contains_key(id)));
         let told = all
-            .filter(|(id, _)| self.begun.get(id).is_some_and(|(_, epoch)| epoch.after.iter().all(&is_known)));
+            .filter(|(id, _)| self.begun.get(id).is_some_and(|(_, epoch)| state.may_pass_on(epoch, judged)));
         told.map(|(id, content)| Ok(keys.share_epoch(*id, content, to)?)).collect()
     }
 

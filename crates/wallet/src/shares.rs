@@ -67,10 +67,10 @@ impl Open {
     pub(crate) fn shares_for(&mut self, to: &SealTo) -> Result<Vec<Share>, WalletError> {
         let mut shares = vec![Share::Seeds(self.keys.share_alias_seed(to)?)];
         let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
-        let known = complete(self.credentials());
+        let (state, judged) = (self.state.clone(), complete(self.credentials()));
         for id in ids {
             let keys = self.keys.clone();
-            let content = self.feeds(id)?.contents.shares(&keys, to, |id| known.contains(id))?;
+            let content = self.feeds(id)?.contents.shares(&keys, to, &state, &judged)?;
             shares.extend(content.into_iter().map(|share| Share::Content(id, share)));
         }
         Ok(shares)
@@ -85,9 +85,9 @@ impl Open {
     ) -> Result<Vec<EpochShare>, WalletError> {
         let device = self.state.devices.get(device).filter(|device| !device.revoked);
         let Some(to) = device.map(DeviceState::seal_to) else { return Ok(Vec::new()) };
-        let keys = self.keys.clone();
-        let known = complete(self.credentials());
-        let mut shares = self.feeds(space)?.contents.shares(&keys, &to, |id| known.contains(id))?;
+        let (keys, state) = (self.keys.clone(), self.state.clone());
+        let judged = complete(self.credentials());
+        let mut shares = self.feeds(space)?.contents.shares(&keys, &to, &state, &judged)?;
         shares.retain(|share| epochs.contains(&share.epoch));
         Ok(shares)
     }

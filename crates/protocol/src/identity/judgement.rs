@@ -152,6 +152,7 @@ impl Judgement {
             feeds: self.feeds(graph, &cuts),
             witnessed: self.witnessed(identity, graph),
             revocations: self.revocations(graph),
+            held: self.valid.iter().filter(|id| revoked_by(graph, id).is_some()).copied().collect(),
             devices: self.devices,
             profile,
             grants,

@@ -124,6 +124,8 @@ pub struct IdentityState {
     /// The revocations that hold, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins now comes
     /// after these.
     pub revocations: Vec<CredentialId>,
+    /// All revocations that hold.
+    pub held: BTreeSet<CredentialId>,
     /// Credentials that no other cites.
     pub heads: Vec<CredentialId>,
     /// What counts for nothing, and why.
@@ -229,6 +231,14 @@ impl IdentityState {
     #[must_use]
     pub fn is_after_all(&self, epoch: &Epoch) -> bool {
         self.revocations.iter().all(|id| epoch.after.binary_search(id).is_ok())
+    }
+
+    /// Whether the content key of an epoch may be passed on to a device that is in: of everybody whom the revocations before it put out this
+    /// device knows that, or knows better. Each of them holds here, or is in `judged`: those of which everything they had seen is here as well
+    /// ([`complete`]). Otherwise it cannot be told whether whoever asks is one of those.
+    #[must_use]
+    pub fn may_pass_on(&self, epoch: &Epoch, judged: &BTreeSet<CredentialId>) -> bool {
+        epoch.after.iter().all(|id| self.held.contains(id) || judged.contains(id))
     }
 
     /// The authorisations that lead from a device to the identity key, the device's own first; `None` if it does not

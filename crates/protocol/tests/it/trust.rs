@@ -688,3 +688,25 @@ fn what_cites_something_that_is_not_there_cannot_be_judged() {
         assert_eq!(complete(&set), before, "without number {missing}");
     }
 }
+
+#[test]
+fn a_revocation_that_cites_what_nobody_has_keeps_nobody_from_what_came_after_it() {
+    let mut two = Two::new();
+    let tablet = Key::new(4);
+    two.set.push(two.laptop.authorizes(&tablet, &two.ada, &two.heads()));
+    let nothing = CredentialId::from_bytes([9; 32]);
+    let removal = two.laptop.cuts(&two.phone, vec![], &[two.heads()[0], nothing]);
+    let stranger = Key::new(5).cuts(&two.laptop, vec![], &[two.heads()[0], nothing]);
+    two.set.extend([removal.clone(), stranger.clone()]);
+    let (state, judged) = (state(&two.ada, &two.set), complete(&two.set));
+    assert!(state.devices[&two.phone.device()].revoked && !judged.contains(&removal.id()));
+    let epoch = |after: &Verified<Credential>| Epoch {
+        space: space(SPACE),
+        number: 1,
+        previous: vec![],
+        after: vec![after.id()],
+        keys: vec![],
+    };
+    assert!(state.may_pass_on(&epoch(&removal), &judged), "whom it puts out is out here");
+    assert!(!state.may_pass_on(&epoch(&stranger), &judged), "it may hold where more is known");
+}

@@ -314,9 +314,9 @@ impl Device {
     /// Whether it has a content key, and knows of whoever the epoch puts out.
     pub(super) fn may_pass_on(&self, epoch: &EpochId) -> bool {
         let keys = &self.disk.keys;
-        let known = complete(&self.set());
-        let is_known = |(_, epoch): &(DeviceKey, Epoch)| epoch.after.iter().all(|id| known.contains(id));
-        keys.opens.contains(epoch) && keys.begun.get(epoch).is_some_and(is_known)
+        let (state, judged) = (self.state.as_ref().unwrap(), complete(&self.set()));
+        let may = |(_, epoch): &(DeviceKey, Epoch)| state.may_pass_on(epoch, &judged);
+        keys.opens.contains(epoch) && keys.begun.get(epoch).is_some_and(may)
     }
 
     /// Whether it knows why an epoch puts out a device, with all that rests on, and takes it for void.
@@ -384,9 +384,12 @@ impl Device {
 
     pub(super) fn apply(&mut self, ready: Vec<Ready>, now: Timestamp) {
         let mut queue: VecDeque<Ready> = ready.into();
+        // Where feeds ended when these became ready: what they say themselves may let a feed go on.
+        let mut ends = self.ends();
         loop {
             if queue.is_empty() {
                 queue.extend(self.replica.ready());
+                ends = self.ends();
             }
             let Some(ready) = queue.pop_front() else { return };
             // Who is out is learnt before what is sealed to those who are left.
@@ -399,10 +402,8 @@ impl Device {
             let state = self.state.as_ref().unwrap();
             let feeds = &state.feeds[&space()];
             for (feed, length) in &ready.payload.timeframe {
-                let end = feeds
-                    .get(feed)
-                    .and_then(|found| found.cut)
-                    .map_or(*length, |cut| cut.length.min(*length));
+                let cut = feeds.get(feed).and_then(|found| found.cut).map(|cut| cut.length);
+                let end = cut.into_iter().chain(ends.get(feed).copied()).chain([*length]).min().unwrap();
                 let applied = self.disk.applied.get(feed).copied().unwrap_or_default();
                 assert!(applied >= end, "a block comes after what its writer had seen");
             }
@@ -418,6 +419,11 @@ impl Device {
             self.disk.content.extend(ready.payload.changes.into_iter().map(|change| change.bytes));
             self.disk.applied.insert(ready.feed, ready.sequence + 1);
         }
+    }
+
+    fn ends(&self) -> Timeframe {
+        let feeds = self.replica.timeframe().into_keys();
+        feeds.filter_map(|feed| Some((feed, self.replica.end_of(&feed)?.length))).collect()
     }
 
     /// Takes blocks, in one transaction. Whether some before them are missing.
