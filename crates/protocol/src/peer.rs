@@ -82,6 +82,9 @@ pub enum PeerError {
     /// It was evicted.
     #[error("the device was revoked")]
     Revoked,
+    /// Somebody says that it was evicted, and it is not settled yet whether that one may.
+    #[error("the device may have been revoked")]
+    Suspended,
     /// Nobody who may let in devices let it in.
     #[error("the chain from device to identity does not hold: {what}")]
     Chain {
@@ -209,6 +212,7 @@ impl PeerHello {
             .map_err(|_| PeerError::Signature)?;
         let (agreement_key, standing) = match expect.state.devices.get(&key) {
             Some(device) if device.revoked => return Err(PeerError::Revoked),
+            Some(_) if expect.state.suspended.contains(&key) => return Err(PeerError::Suspended),
             Some(device) => (device.agreement_key, Standing::Known),
             None => (self.introduce(expect)?, Standing::Introduced),
         };
@@ -245,6 +249,7 @@ impl PeerHello {
         let issuer = DeviceKey::from_bytes(&said.issuer).map_err(|_| broken("an issuer is none"))?;
         match state.devices.get(&issuer) {
             Some(device) if device.revoked => Err(PeerError::Revoked),
+            Some(_) if state.suspended.contains(&issuer) => Err(PeerError::Suspended),
             Some(device) if device.is_on_probation(expect.now) => {
                 Err(broken("a device on probation lets in nobody"))
             }

@@ -167,8 +167,12 @@ impl SpaceFeeds {
         self.replica.reopen(kept, &self.contents).map_err(damaged)
     }
 
-    /// Ends a feed where it was cut, and gives what became void.
+    /// Ends a feed where it was cut, and gives what became void. Of its own feed a device keeps everything: if it turns out to be in, it goes
+    /// on where it was, and does not say two things in one place.
     pub(crate) fn cut(&mut self, store: &Store, cut: Cut) -> Option<Void> {
+        if cut.feed == self.own() {
+            return None;
+        }
         let base = store.feed_base(cut.feed.as_bytes()).ok().flatten();
         self.replica.cut(cut, |feed, sequence| {
             // Of what was dropped nothing else is known than that everybody had it.

@@ -71,10 +71,10 @@ impl Open {
         Ok(())
     }
 
-    /// Who reads what is said from now on, by `state`: the devices of the identity.
+    /// Who reads what is said from now on, by `state`: the devices of the identity that nobody put out.
     pub(crate) fn recipients_by(&self, state: &IdentityState) -> Vec<SealTo> {
         let own = self.keys.device_key();
-        let others = state.devices.iter().filter(|(key, device)| !device.revoked && **key != own);
+        let others = state.devices.iter().filter(|(key, _)| state.is_in(key) && **key != own);
         let others = others.map(|(_, device)| device.seal_to());
         std::iter::once(SealTo::Hybrid(self.keys.hybrid_key().clone())).chain(others).collect()
     }

@@ -194,15 +194,14 @@ impl Open {
     }
 
     fn drop_void(&mut self, space: SpaceId, void: Void) -> Result<(), WalletError> {
-        let own = self.feeds(space)?.own();
         let mut built_on: Vec<Change> = Vec::new();
         let begins = self.store.feed_base(void.feed.as_bytes())?.map_or(0, |base| base.length);
-        if void.from < begins && void.feed != own {
+        if void.from < begins {
             // What it said is not here any more, but in the documents: those are said again, as they are.
             built_on.extend(self.whole_documents(space)?);
         }
         let mut next = void.from.max(begins);
-        while next < void.applied && void.feed != own {
+        while next < void.applied {
             let rows = self.store.blocks(void.feed.as_bytes(), next, STEP)?;
             let Some(last) = rows.last() else { break };
             next = last.sequence + 1;

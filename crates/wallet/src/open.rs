@@ -346,7 +346,10 @@ impl Open {
     fn judged(&self, credentials: &[Verified<Credential>]) -> Result<IdentityState, WalletError> {
         let seen: BTreeMap<[u8; 32], Timestamp> = self.store.credentials_seen()?.into_iter().collect();
         let first_seen = |id: &CredentialId| seen.get(id.as_bytes()).copied();
-        Ok(IdentityState::judge(&self.identity_key, credentials, first_seen))
+        let mut state = IdentityState::judge(&self.identity_key, credentials, first_seen);
+        // What others make of this device is for them.
+        state.suspended.remove(&self.keys.device_key());
+        Ok(state)
     }
 
     /// Every credential of the identity.

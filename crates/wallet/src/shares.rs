@@ -83,7 +83,7 @@ impl Open {
         space: SpaceId,
         epochs: &[EpochId],
     ) -> Result<Vec<EpochShare>, WalletError> {
-        let device = self.state.devices.get(device).filter(|device| !device.revoked);
+        let device = self.state.devices.get(device).filter(|_| self.state.is_in(device));
         let Some(to) = device.map(DeviceState::seal_to) else { return Ok(Vec::new()) };
         let (keys, state) = (self.keys.clone(), self.state.clone());
         let judged = complete(self.credentials());

@@ -19,6 +19,8 @@ struct Rules<'a> {
     identity: &'a IdentityKey,
     graph: &'a Graph<'a>,
     first_seen: FirstSeen<'a>,
+    /// Probation binds these alone; everybody if it is `None`.
+    bound: Option<&'a BTreeSet<DeviceKey>>,
 }
 
 /// Which credentials count.
@@ -36,7 +38,21 @@ impl Judgement {
     ///
     /// Each round is a function of the set alone, so order plays no part; each settles one at least, so it ends.
     pub(super) fn new(identity: &IdentityKey, graph: &Graph<'_>, first_seen: FirstSeen<'_>) -> Self {
-        let rules = Rules { identity, graph, first_seen };
+        Self::by(&Rules { identity, graph, first_seen, bound: None })
+    }
+
+    /// The same, as if nobody but `bound` had been on probation.
+    pub(super) fn leniently(
+        identity: &IdentityKey,
+        graph: &Graph<'_>,
+        first_seen: FirstSeen<'_>,
+        bound: &BTreeSet<DeviceKey>,
+    ) -> Self {
+        Self::by(&Rules { identity, graph, first_seen, bound: Some(bound) })
+    }
+
+    fn by(rules: &Rules<'_>) -> Self {
+        let graph = rules.graph;
         let mut voids: BTreeSet<CredentialId> = BTreeSet::new();
         let mut held: BTreeSet<CredentialId> = BTreeSet::new();
         loop {
@@ -151,6 +167,7 @@ impl Judgement {
             identity_key: *identity,
             feeds: self.feeds(graph, &cuts),
             witnessed: self.witnessed(identity, graph),
+            suspended: BTreeSet::new(),
             revocations: self.revocations(graph),
             held: self.valid.iter().filter(|id| revoked_by(graph, id).is_some()).copied().collect(),
             devices: self.devices,
@@ -301,7 +318,8 @@ impl Rules<'_> {
             if adds && !by_identity {
                 let until = known.map(|(_, until)| *until).min().flatten();
                 let in_time = (self.first_seen)(id).zip(until).map(|(seen, until)| seen >= until);
-                if in_time == Some(false) && !endorsed.contains(id) {
+                let is_bound = self.bound.is_none_or(|bound| issuer.is_some_and(|by| bound.contains(&by)));
+                if in_time == Some(false) && is_bound && !endorsed.contains(id) {
                     judged.rejected.insert(*id, Why::Probation);
                     continue;
                 }
@@ -403,14 +421,32 @@ fn endorsed_by(graph: &Graph<'_>, id: &CredentialId) -> Option<CredentialId> {
     }
 }
 
-/// What a revocation makes void: everything of the revoked that it had not seen.
+/// What a revocation makes void: everything of the revoked that it had not seen, except that the revoked vouches for whoever says it.
 fn voided_by(revocation: &CredentialId, graph: &Graph<'_>) -> BTreeSet<CredentialId> {
     let Some(device) = revoked_by(graph, revocation) else { return BTreeSet::new() };
+    let ground = ground_of(revocation, graph);
     graph
         .credentials()
         .filter(|(id, other)| {
             &other.said().issuer == device.as_bytes() && *id != revocation && !graph.has_seen(revocation, id)
         })
+        .filter(|(id, _)| endorsed_by(graph, id).is_none_or(|endorsed| !ground.contains(&endorsed)))
         .map(|(id, _)| *id)
         .collect()
+}
+
+/// What whoever says something stands on: the authorisations that it had seen of its issuer, of who let that one in, and so on.
+fn ground_of(id: &CredentialId, graph: &Graph<'_>) -> BTreeSet<CredentialId> {
+    let mut ground = BTreeSet::new();
+    let mut open = vec![*id];
+    while let Some(said) = open.pop() {
+        let Some(issuer) = graph.get(&said).map(|credential| credential.said().issuer) else { continue };
+        let lets_in = |credential: &Credential| matches!(&credential.said().assertion, Assertion::AuthorizedDevice { device_key, .. } if device_key.as_bytes() == &issuer);
+        for (before, credential) in graph.credentials() {
+            if lets_in(credential) && graph.has_seen(&said, before) && ground.insert(*before) {
+                open.push(*before);
+            }
+        }
+    }
+    ground
 }

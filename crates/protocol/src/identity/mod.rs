@@ -121,10 +121,14 @@ pub struct IdentityState {
     /// [`Assertion::Endorsed`] of each: those who learn of both at once agree, and whoever is left of the witnesses keeps it so if some of
     /// them are put out.
     pub witnessed: BTreeMap<CredentialId, Witnesses>,
-    /// The revocations that hold, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins now comes
-    /// after these.
+    /// Devices of which somebody says that they are removed who is not a device here, and would be one if whoever let it in were not on
+    /// probation. They are given nothing, and nobody speaks with them, until that is settled. Whoever is on probation can remove devices
+    /// itself, so that nobody gains a power by it; and it ends when that one is removed.
+    pub suspended: BTreeSet<DeviceKey>,
+    /// The revocations that hold or suspend, ascending; of each device the [`MOST_REVOCATIONS_OF_A_DEVICE`] smallest. An epoch that begins
+    /// now comes after these.
     pub revocations: Vec<CredentialId>,
-    /// All revocations that hold.
+    /// All revocations that hold or suspend.
     pub held: BTreeSet<CredentialId>,
     /// Credentials that no other cites.
     pub heads: Vec<CredentialId>,
@@ -206,21 +210,45 @@ impl IdentityState {
         first_seen: impl Fn(&CredentialId) -> Option<Timestamp>,
     ) -> Self {
         let graph = Graph::new(credentials);
-        Judgement::new(identity, &graph, &first_seen).state(identity, &graph)
+        let mut state = Judgement::new(identity, &graph, &first_seen).state(identity, &graph);
+        if state.rejected.iter().any(|(_, why)| *why == Why::Probation) {
+            let revoked = state.devices.iter().filter(|(_, device)| device.revoked);
+            let out = revoked.map(|(key, _)| *key).collect();
+            state.suspend(&Judgement::leniently(identity, &graph, &first_seen, &out).state(identity, &graph));
+        }
+        state
+    }
+
+    /// Whoever is out by a more lenient judgement is suspended.
+    fn suspend(&mut self, lenient: &Self) {
+        let is_out = |key: &&DeviceKey| lenient.devices.get(*key).is_some_and(|device| device.revoked);
+        let inside = self.devices.iter().filter(|(_, device)| !device.revoked).map(|(key, _)| key);
+        self.suspended = inside.filter(is_out).copied().collect();
+        if !self.suspended.is_empty() {
+            self.revocations.extend(&lenient.revocations);
+            self.revocations.sort_unstable();
+            self.revocations.dedup();
+            self.held.extend(&lenient.held);
+        }
+    }
+
+    /// Whether a device speaks for the identity, and nothing says that it should not.
+    #[must_use]
+    pub fn is_in(&self, device: &DeviceKey) -> bool {
+        self.devices.get(device).is_some_and(|state| !state.revoked) && !self.suspended.contains(device)
     }
 
     /// Whether this identity's devices may write under an epoch that `by` began: it and everybody whom the epoch names are in, and whoever
-    /// began it knew of every revocation that holds. A revoked device knows the content key of what it began, of what was sealed to it,
+    /// began it knew of every revocation that holds or suspends. A revoked device knows the content key of what it began, of what was sealed to it,
     /// and of whatever it was given while nobody knew better.
     #[must_use]
     pub fn may_write_under(&self, by: &DeviceKey, epoch: &Epoch) -> bool {
-        let is_in = |device: &&DeviceState| !device.revoked;
-        if !self.is_after_all(epoch) || self.devices.get(by).filter(is_in).is_none() {
+        if !self.is_after_all(epoch) || !self.is_in(by) {
             return false;
         }
         let hybrid = |key: &HybridKey| Recipient::Hybrid(key.id());
         let mut readers: BTreeSet<Recipient> = self.recovery_key.iter().map(hybrid).collect();
-        for device in self.devices.values().filter(is_in) {
+        for (_, device) in self.devices.iter().filter(|(key, _)| self.is_in(key)) {
             readers.insert(Recipient::Agreement(device.agreement_key));
             readers.extend(device.hybrid_key.iter().map(hybrid));
         }

@@ -524,6 +524,7 @@ proptest! {
         let after = IdentityState::judge(&ada.identity(), &set, seen_by_chance);
         prop_assert_eq!(after.devices, before.devices);
         prop_assert_eq!(after.feeds, before.feeds);
+        prop_assert_eq!(after.suspended, before.suspended);
         prop_assert_eq!(after.recovery_key, before.recovery_key);
     }
 
@@ -709,4 +710,112 @@ fn a_revocation_that_cites_what_nobody_has_keeps_nobody_from_what_came_after_it(
     };
     assert!(state.may_pass_on(&epoch(&removal), &judged), "whom it puts out is out here");
     assert!(!state.may_pass_on(&epoch(&stranger), &judged), "it may hold where more is known");
+}
+
+/// Four devices of which the tablet was let in by the phone, and the laptop alone vouches for that; the desktop heard of everything
+/// at once. The tablet removes the laptop before it has heard that the laptop vouches for it.
+fn removed_witness() -> (Two, Verified<Credential>) {
+    let (mut two, _, tablet_in, tablet) = three();
+    let vouches = two.laptop.endorses(&tablet_in, &two.heads());
+    let removal = tablet.cuts(&two.laptop, vec![], &[tablet_in.id()]);
+    two.set.extend([vouches, removal.clone()]);
+    (two, removal)
+}
+
+fn at_once(two: &Two) -> IdentityState {
+    IdentityState::judge(&two.ada.identity(), &two.set, |_| Some(NOON))
+}
+
+// threat: 38
+#[test]
+fn a_device_that_puts_out_its_only_witness_is_believed_by_those_who_come_later() {
+    let (two, removal) = removed_witness();
+    let state = at_once(&two);
+    assert!(state.devices[&two.laptop.device()].revoked, "it would be given keys as before");
+    assert!(state.held.contains(&removal.id()));
+}
+
+#[test]
+fn what_a_removed_device_vouches_for_besides_stays_void() {
+    let (mut two, _) = removed_witness();
+    let spy = Key::new(7);
+    // The thief of the laptop lets in a device by way of one on probation, and vouches for that.
+    let spy_in = two.phone.authorizes(&spy, &two.ada, &two.heads());
+    two.set.extend([spy_in.clone(), two.laptop.endorses(&spy_in, &[spy_in.id()])]);
+    let state = at_once(&two);
+    assert!(state.devices[&two.laptop.device()].revoked);
+    assert!(!state.devices.contains_key(&spy.device()), "the removal had not seen that");
+}
+
+/// The phone, which is on probation here, let in a tablet, for which nobody vouches; the tablet removes the laptop.
+fn unvouched() -> (Two, Key, Verified<Credential>, Verified<Credential>) {
+    let (mut two, _, tablet_in, tablet) = three();
+    let removal = tablet.cuts(&two.laptop, vec![], &[tablet_in.id()]);
+    two.set.push(removal.clone());
+    (two, tablet, tablet_in, removal)
+}
+
+// threat: 38
+#[test]
+fn whom_a_device_removes_that_may_yet_be_vouched_for_is_suspended() {
+    let (mut two, tablet, tablet_in, removal) = unvouched();
+    let desktop = Key::new(5);
+    two.set.push(two.ada.authorizes(&desktop, &two.ada, &two.heads()));
+    for (key, fill) in [(&two.laptop, 2), (&two.phone, 3), (&desktop, 5)] {
+        let seal = Assertion::SealingKey { hybrid_key: hybrid(fill) };
+        let said = key.says(key.bytes(), seal, &last(&two.set), NOON);
+        two.set.push(said);
+    }
+    let (laptop, phone) = (two.laptop.device(), two.phone.device());
+    let state = at_once(&two);
+    assert!(!state.devices[&laptop].revoked && !state.devices.contains_key(&tablet.device()));
+    assert!(state.suspended.contains(&laptop) && !state.is_in(&laptop));
+    assert!(state.is_in(&phone) && state.is_in(&desktop.device()), "nobody else is");
+    assert_eq!((&state.revocations, state.held.len()), (&vec![removal.id()], 1), "epochs come after that");
+    let epoch = |fills: &[u8], after: &[CredentialId]| {
+        let sealed = |fill: &u8| SealedKey {
+            recipient: Recipient::Hybrid(hybrid(*fill).id()),
+            encapsulated: vec![0; 1_120],
+            sealed: [0; 48],
+        };
+        let (space, keys) = (space(SPACE), fills.iter().map(sealed).collect());
+        Epoch { space, number: 1, previous: vec![], after: after.to_vec(), keys }
+    };
+    assert!(!state.may_write_under(&phone, &epoch(&[3, 5], &[])), "the laptop may have been given this one");
+    assert!(!state.may_write_under(&phone, &epoch(&[2, 3], &[removal.id()])), "it is for the laptop as well");
+    assert!(!state.may_write_under(&laptop, &epoch(&[3, 5], &[removal.id()])), "the laptop began it");
+    assert!(state.may_write_under(&phone, &epoch(&[3, 5], &[removal.id()])));
+    // Somebody vouches: it was right.
+    two.set.push(desktop.endorses(&tablet_in, &two.heads()));
+    let after = at_once(&two);
+    assert!(after.devices[&laptop].revoked && after.suspended.is_empty());
+}
+
+// threat: 29
+#[test]
+fn a_suspension_ends_with_the_device_that_let_in_whoever_said_it() {
+    let (mut two, tablet, _, _) = unvouched();
+    // Whom that one lets in suspends nobody either.
+    let second = Key::new(7);
+    let second_in = tablet.authorizes(&second, &two.ada, &two.heads());
+    let removal = second.cuts(&two.phone, vec![], &[second_in.id()]);
+    two.set.extend([second_in, removal]);
+    assert_eq!(at_once(&two).suspended.len(), 2);
+    let heads = two.heads();
+    two.set.push(two.laptop.cuts(&two.phone, vec![], &heads));
+    let state = at_once(&two);
+    assert!(state.suspended.is_empty() && state.is_in(&two.laptop.device()), "{:?}", state.suspended);
+}
+
+#[test]
+fn strangers_and_the_removed_suspend_nobody() {
+    let (mut two, _, _, _) = unvouched();
+    two.set.truncate(4);
+    let heads = two.heads();
+    two.set.push(two.laptop.cuts(&two.phone, vec![], &heads));
+    let (stranger, guest) = (Key::new(6), Key::new(7));
+    let guest_in = two.phone.authorizes(&guest, &two.ada, &heads);
+    let by_guest = guest.cuts(&two.laptop, vec![], &[guest_in.id()]);
+    two.set.extend([guest_in, by_guest, stranger.cuts(&two.laptop, vec![], &heads)]);
+    assert_eq!(at_once(&two).suspended, [].into());
 }

@@ -121,12 +121,16 @@ fn seal_to(agreement: AgreementKey, sealing: &[u8]) -> SealTo {
 impl Open {
     /// Whether a device may be let in: one that was removed is given nothing, whoever typed its digits.
     pub(super) fn may_come(&self, device: &DeviceKey) -> Result<(), WalletError> {
-        match self.state.devices.get(device).filter(|device| device.revoked) {
-            None => Ok(()),
-            Some(_) => Err(WalletError::BadInput {
-                what: "that device was removed: it has to begin anew before it can be let in".into(),
-            }),
-        }
+        let what = match self.state.devices.get(device) {
+            Some(known) if known.revoked => {
+                "that device was removed: it has to begin anew before it can be let in"
+            }
+            _ if self.state.suspended.contains(device) => {
+                "another device says that this one was removed: it is given nothing until that is settled"
+            }
+            _ => return Ok(()),
+        };
+        Err(WalletError::BadInput { what: what.into() })
     }
 
     /// Authorisations that were refused here for being said by a device on probation.

@@ -250,9 +250,8 @@ impl Engine {
         if peer.speaks || !peer.introduction.is_settled(&Known(open.credentials())) {
             return;
         }
-        match open.state.devices.get(&peer.device) {
-            Some(device) if !device.revoked => {}
-            _ => return self.drop_peer(id, "what it says of itself does not hold"),
+        if !open.state.is_in(&peer.device) {
+            return self.drop_peer(id, "what it says of itself does not hold");
         }
         peer.speaks = true;
         self.links_to(id);
@@ -436,14 +435,10 @@ impl Engine {
         }
     }
 
-    /// Ends the connections of devices that are none of ours any more.
+    /// Ends the connections of devices that are none of ours any more, or that somebody says are none.
     fn drop_revoked(&mut self) {
         let Some(open) = &self.open else { return };
-        let devices = &open.state.devices;
-        let gone =
-            self.peers.all.iter().filter(|(_, peer)| {
-                peer.speaks && devices.get(&peer.device).is_none_or(|device| device.revoked)
-            });
+        let gone = self.peers.all.iter().filter(|(_, peer)| peer.speaks && !open.state.is_in(&peer.device));
         let gone: Vec<PeerId> = gone.map(|(id, _)| *id).collect();
         for id in gone {
             self.peer_gone(id);

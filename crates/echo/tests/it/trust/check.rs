@@ -25,7 +25,7 @@ impl World {
                 assert!(kept <= end, "seed {seed}: device {} has blocks behind a cut", one.number);
             }
         }
-        for (epoch, whom) in self.secret.iter().filter(|one| !self.disbelieved.contains(one)) {
+        for (epoch, whom) in &self.secret {
             let out = &self.devices[*whom];
             // Unless it was put back.
             if left.iter().all(|device| device.number == *whom || !device.takes(&out.key)) {

@@ -9,7 +9,9 @@ use halo_echo::replication::{
 };
 use halo_protocol::credential::{Assertion, Credential, CredentialId, Draft, MOST_PARENTS};
 use halo_protocol::epoch::{Epoch, SealedKey};
-use halo_protocol::feed::{Block, BlockHash, BlockHeader, Change, EpochId, Feed, Payload, SignedHead};
+use halo_protocol::feed::{
+    Block, BlockHash, BlockHeader, Change, EpochId, Feed, FeedError, Payload, SignedHead,
+};
 use halo_protocol::identity::{DeviceState, IdentityState, complete};
 use halo_protocol::{AgreementKey, DeviceKey, FeedKey, Recipient, SealTo, SpaceKey, Timestamp, Verified};
 
@@ -175,10 +177,7 @@ impl Device {
 
     pub(super) fn takes(&self, other: &Key) -> bool {
         let state = self.state.as_ref();
-        self.is_in()
-            && state
-                .and_then(|state| state.devices.get(&other.device()))
-                .is_some_and(|device| !device.revoked)
+        self.is_in() && state.is_some_and(|state| state.is_in(&other.device()))
     }
 
     pub(super) fn may_let_in(&self, now: Timestamp) -> bool {
@@ -231,7 +230,9 @@ impl Device {
     /// Works out who is in, and which feeds count how far. Gives what it had built on and what became void.
     pub(super) fn judge(&mut self) -> Vec<Payload> {
         let seen = &self.disk.first_seen;
-        let state = IdentityState::judge(&identity().identity(), &self.set(), |id| seen.get(id).copied());
+        let mut state = IdentityState::judge(&identity().identity(), &self.set(), |id| seen.get(id).copied());
+        // What others make of it is for them.
+        state.suspended.remove(&self.key.device());
         let mut void = Vec::new();
         for (feed, found) in state.feeds.get(&space()).into_iter().flatten() {
             let closed_at_once = found.cut.is_some_and(|cut| cut.length == 0);
@@ -242,6 +243,8 @@ impl Device {
                 self.replica.admit(Feed::new(*feed), 0);
             }
             match found.cut {
+                // What it said itself it keeps: it goes on there if it turns out to be in.
+                Some(_) if *feed == self.feed.feed() => {}
                 Some(cut) if self.replica.end_of(feed) != Some(cut) => {
                     let blocks = &self.disk.blocks;
                     let gone = self.replica.cut(cut, |feed, at| {
@@ -336,12 +339,13 @@ impl Device {
     pub(super) fn begin(&mut self) -> Epoch {
         let known = self.disk.keys.begun.values().map(|(_, epoch)| epoch);
         let number = known.clone().map(|epoch| epoch.number + 1).max().unwrap_or_default();
-        let devices = self.state.as_ref().unwrap().devices.values();
+        let state = self.state.as_ref().unwrap();
+        let devices = state.devices.iter().filter(|(key, _)| state.is_in(key)).map(|(_, device)| device);
         let key = |device: &DeviceState| match device.seal_to() {
             SealTo::Agreement(key) => sealed(Recipient::Agreement(key)),
             SealTo::Hybrid(_) => unreachable!("nobody says one here"),
         };
-        let keys = devices.filter(|device| !device.revoked).map(key).collect();
+        let keys = devices.map(key).collect();
         // Two that begin at once begin two.
         let previous = vec![EpochId::from_bytes(*self.key.device().as_bytes())];
         let after = self.state.as_ref().unwrap().revocations.clone();
@@ -441,7 +445,9 @@ impl Device {
             }
             Err(error) => {
                 assert!(!error.blames_the_peer(), "{error}: honest devices send no such thing");
-                return matches!(error, ReplicaError::Feed(halo_protocol::feed::FeedError::Gap { .. }));
+                let forks = matches!(error, ReplicaError::Feed(FeedError::Fork(_) | FeedError::Quarantined));
+                assert!(!forks, "{error}: a device that comes back goes on where it was");
+                return matches!(error, ReplicaError::Feed(FeedError::Gap { .. }));
             }
         };
         let fresh = &blocks[taken.known..taken.taken];

@@ -159,7 +159,9 @@ impl World {
             return;
         }
         let before = device.disk.blocks.get(&device.feed.feed()).map_or(0, Vec::len);
-        if device.replica.end_of(&device.feed.feed()).is_some_and(|cut| cut.length <= before as u64) {
+        let own = device.state.as_ref().unwrap().feeds.get(&space());
+        let cut = own.and_then(|feeds| feeds.get(&device.feed.feed())).and_then(|own| own.cut);
+        if cut.is_some_and(|cut| cut.length <= before as u64) {
             return;
         }
         device.say(Payload { changes: vec![change_id(&bytes)], ..Payload::default() });

@@ -8,7 +8,7 @@ use halo_protocol::channel::HandshakeHash;
 use halo_protocol::credential::{Assertion, Credential};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Payload, SignedHead};
-use halo_protocol::{FeedKey, SealTo};
+use halo_protocol::{FeedKey, SealTo, Verified};
 
 use super::*;
 use crate::RevokeDevice;
@@ -403,4 +403,50 @@ async fn a_removal_and_the_epochs_after_it_are_one_block() {
         runs.iter().flat_map(|(blocks, _)| blocks).map(|block| block.header.epoch).next_back().unwrap();
     let fresh: Vec<_> = block.epochs.iter().map(|bytes| Epoch::decode(bytes).unwrap().id()).collect();
     assert!(fresh.contains(&last));
+}
+
+/// Credentials that a device hears of, by whatever way.
+async fn hear(wallet: &Wallet, said: Vec<Verified<Credential>>) {
+    wallet.job(move |engine| engine.learn_introduced(said)).await.unwrap().unwrap();
+}
+
+// threat: 42
+#[tokio::test]
+async fn a_device_that_was_removed_and_is_in_after_all_goes_on_where_it_was() {
+    let three = Three::new().await;
+    let home = three.home;
+    put(&three.tablet, home, "Bread").await;
+    until(&three.laptop, "what the tablet wrote", async |laptop| titles(laptop, home).await.len() == 2).await;
+    let before = lengths(&three.laptop, home).await;
+    let tablet = device(&three.tablet).await;
+    three.laptop.close().await;
+    let laptop = three.computers[0].on().await;
+    put(&three.tablet, home, "Tea").await;
+    until(&three.phone, "what the tablet wrote", async |phone| titles(phone, home).await.len() == 3).await;
+    // The tablet is told that the laptop removed it, as of before it wrote; the phone is not.
+    three.phone.close().await;
+    laptop.revoke_device(revoke(tablet)).await.unwrap();
+    let removal: Vec<Verified<Credential>> = inside(&laptop, |open| open.credentials().to_vec()).await;
+    hear(&three.tablet, removal).await;
+    let own = inside(&three.tablet, move |open| {
+        assert!(open.state.devices[&open.keys.device_key()].revoked);
+        open.feeds(home).unwrap().own()
+    })
+    .await;
+    assert!(lengths(&three.tablet, home).await[&own] > before[&own], "it keeps what it said itself");
+    put(&three.tablet, home, "Jam").await;
+    // What it said is one feed with what the phone has of it, also after a restart.
+    three.tablet.close().await;
+    let again = three.computers[2].on().await;
+    put(&again, home, "Salt").await;
+    let phone_again = three.computers[1].on().await;
+    let mut runs = kept(&again, home, &Timeframe::new()).await;
+    runs.retain(|(blocks, _)| blocks[0].header.feed == own);
+    bring(&phone_again, home, runs).await;
+    let theirs = inside(&phone_again, move |open| {
+        let held = open.feeds(home).unwrap().replica.feed(&own).cloned().unwrap();
+        (held.is_forked(), held.length())
+    });
+    assert_eq!(theirs.await, (false, lengths(&again, home).await[&own]));
+    assert_eq!(again.doctor(false, crate::Gauge::unseen()).await.unwrap().problems, [] as [&str; 0]);
 }
