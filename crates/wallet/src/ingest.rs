@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halo_echo::replication::{Ready, ReplicaError};
+use halo_echo::replication::{Ready, ReplicaError, Room};
 use halo_echo::{DocumentId, NewDocument, SpaceId};
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
@@ -226,7 +226,7 @@ impl Open {
                 let genuine = credentials
                     .iter()
                     .filter_map(|bytes| Credential::decode(bytes).and_then(Credential::verify).ok());
-                aside.credentials.extend(genuine);
+                aside.credentials.extend(genuine.filter(|one| !self.knows(one)));
                 if let Some(by) = self.device_of(&ready.feed) {
                     let genuine = epochs.iter().filter_map(|bytes| Epoch::decode(bytes).ok());
                     aside.epochs.extend(genuine.map(|epoch| (by, epoch)));
@@ -234,6 +234,14 @@ impl Open {
                 let ours = shares.iter().filter_map(|bytes| Share::decode(bytes));
                 aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
             }
+        }
+        if !aside.credentials.is_empty() {
+            let (taken, left) =
+                Room::beside(&self.state, self.credentials()).fit(std::mem::take(&mut aside.credentials));
+            for (_, why) in &left {
+                tracing::warn!(%why, "a credential of another device was left out");
+            }
+            aside.credentials = taken;
         }
         let name = space.to_string();
         let size = fresh.iter().map(|block| block.sealed.len()).sum();

@@ -1,6 +1,8 @@
 //! Who takes part: the feeds that credentials let in, where they end, and what this device says about itself.
 
-use halo_echo::replication::{Open as _, Void};
+use halo_echo::replication::{
+    MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_AN_ISSUER, Open as _, RESERVED_FOR_REMOVALS, Void,
+};
 use halo_echo::{DocumentId, LARGEST_CHUNK, SpaceId};
 use halo_protocol::credential::{
     AdmittedFeed, Assertion, Credential, CredentialId, Cut, Draft, MOST_PARENTS,
@@ -41,6 +43,7 @@ impl Open {
         assertion: Assertion,
         after: &[CredentialId],
     ) -> Result<Verified<Credential>, WalletError> {
+        self.has_room_for(&assertion)?;
         let heads = self.state.heads.iter().filter(|head| !after.contains(head));
         let draft = Draft {
             issuer: *self.keys.device_key().as_bytes(),
@@ -51,6 +54,27 @@ impl Open {
             assertion,
         };
         Ok(draft.sign(&*self.keys.device())?)
+    }
+
+    /// Whether the others have room for what this device says.
+    fn has_room_for(&self, assertion: &Assertion) -> Result<(), WalletError> {
+        let full = |what: &str| Err(WalletError::BadInput { what: what.into() });
+        let own = self.keys.device_key();
+        let said =
+            || self.credentials().iter().map(|one| one.said()).filter(|said| said.issuer == *own.as_bytes());
+        let lets_in = |said: &&Draft| matches!(said.assertion, Assertion::AuthorizedDevice { .. });
+        match assertion {
+            Assertion::RevokedDevice { .. } => Ok(()),
+            _ if said().count() >= MOST_CREDENTIALS_OF_AN_ISSUER - RESERVED_FOR_REMOVALS => {
+                full("this device has changed as much as one device can: do it on another one")
+            }
+            Assertion::AuthorizedDevice { .. }
+                if said().filter(lets_in).count() >= MOST_ADMISSIONS_OF_A_DEVICE =>
+            {
+                full("this device has let in as many devices as one can: let it in with another one")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says credentials to the other devices, without an entry in the log of activity.

@@ -352,6 +352,11 @@ impl Open {
         Ok(state)
     }
 
+    /// Whether a credential is here already.
+    pub(crate) fn knows(&self, credential: &Verified<Credential>) -> bool {
+        self.credentials.iter().any(|known| known.id() == credential.id())
+    }
+
     /// Every credential of the identity.
     pub(crate) fn credentials(&self) -> &[Verified<Credential>] {
         &self.credentials

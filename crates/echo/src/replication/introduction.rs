@@ -4,8 +4,8 @@
 //! as long as the channel stands: what is new here is told at once, so that a revocation outruns whatever the revoked
 //! device still says. [`Introduction::is_settled`] says when the spaces may be spoken of.
 //!
-//! The rule it guards: nothing is learnt that its issuer did not sign. The attack that remains is a device of our own that
-//! makes very many credentials: they are signed, so it is known which.
+//! The rule it guards: nothing is learnt that its issuer did not sign, and no more of anybody than there is [`Room`] for, so that nobody
+//! crowds out what somebody else says.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,11 @@ use halo_protocol::{Timestamp, Verified};
 use prost::Message as _;
 
 use super::link::{Backoff, RETRY};
+use super::room::Room;
 use super::wire::{LONGEST_FRAME, WireError};
 
-/// Credentials of one identity that are exchanged.
-pub const MOST_CREDENTIALS: usize = 20_000;
+/// Ids of credentials in one message.
+pub const MOST_CREDENTIALS: usize = 32_000;
 /// Bytes of credentials in one message.
 const BATCH: usize = 256 * 1024;
 
@@ -65,7 +66,7 @@ pub enum IntroductionError {
     #[error("a credential of the peer's does not hold")]
     Credential,
     /// It has more than an identity can have.
-    #[error("the peer announces too many credentials")]
+    #[error("the peer has too many credentials")]
     TooMany,
     /// It never answers.
     #[error("the peer does not answer")]
@@ -78,6 +79,8 @@ pub trait Acquaintance {
     fn ids(&self) -> Vec<CredentialId>;
     /// One, as it was signed.
     fn bytes(&self, id: &CredentialId) -> Option<Vec<u8>>;
+    /// For how many more there is room.
+    fn room(&self) -> Room;
 }
 
 /// The exchange of credentials with one peer.
@@ -85,6 +88,8 @@ pub trait Acquaintance {
 pub struct Introduction {
     /// What the peer has, or will have when everything arrives; none before it said anything.
     theirs: Option<BTreeSet<CredentialId>>,
+    /// What the peer has and there is no room for here, as long as nothing else is learnt.
+    refused: BTreeSet<CredentialId>,
     backoff: Backoff,
 }
 
@@ -119,7 +124,7 @@ impl Introduction {
             IntroductionInput::Message(Acquaint::Credentials(all)) => {
                 self.backoff.heard();
                 let own: BTreeSet<CredentialId> = here.ids().into_iter().collect();
-                let mut learnt = Vec::new();
+                let mut fresh = Vec::new();
                 for bytes in all {
                     let credential = Credential::decode(&bytes)
                         .and_then(Credential::verify)
@@ -128,17 +133,23 @@ impl Introduction {
                         theirs.insert(credential.id());
                     }
                     if !own.contains(&credential.id()) {
-                        learnt.push(credential);
+                        fresh.push(credential);
                     }
                 }
-                if own.len() + learnt.len() > MOST_CREDENTIALS {
+                let (learnt, refused) = here.room().fit(fresh);
+                self.refused.extend(refused.iter().map(|(id, _)| *id));
+                if self.refused.len() > MOST_CREDENTIALS {
                     return Err(IntroductionError::TooMany);
                 }
                 if !learnt.is_empty() {
                     effects.push(IntroductionEffect::Learn(learnt));
                 }
             }
-            IntroductionInput::Grown => effects.extend(self.missing(here)),
+            IntroductionInput::Grown => {
+                // Whoever said it may be a device by now, or somebody may have cited it.
+                self.refused.clear();
+                effects.extend(self.missing(here));
+            }
             IntroductionInput::Tick => {
                 if self.backoff.is_due(now) {
                     self.backoff.again().ok_or(IntroductionError::Silent)?;
@@ -156,12 +167,12 @@ impl Introduction {
         self.backoff.deadline()
     }
 
-    /// Whether everything that the peer has is here as well.
+    /// Whether everything that the peer has is here as well, as far as there is room for it.
     #[must_use]
     pub fn is_settled(&self, here: &impl Acquaintance) -> bool {
         self.theirs.as_ref().is_some_and(|theirs| {
             let own: BTreeSet<CredentialId> = here.ids().into_iter().collect();
-            theirs.is_subset(&own)
+            theirs.iter().all(|id| own.contains(id) || self.refused.contains(id))
         })
     }
 
@@ -190,7 +201,8 @@ impl Introduction {
 }
 
 fn ids(here: &impl Acquaintance, answer: bool) -> IntroductionEffect {
-    IntroductionEffect::Send(Acquaint::Ids { ids: here.ids(), answer })
+    let ids = here.ids().into_iter().take(MOST_CREDENTIALS).collect();
+    IntroductionEffect::Send(Acquaint::Ids { ids, answer })
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

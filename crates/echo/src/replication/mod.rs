@@ -16,6 +16,7 @@
 mod introduction;
 mod link;
 mod message;
+mod room;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,9 @@ pub use introduction::{
 };
 pub use link::{Blocks, Effect, Input, Link, LinkError, Progress, RETRY, WINDOW, WINDOW_BYTES, fitting};
 pub use message::{LONGEST_SNAPSHOT, Message, SnapshotOffer, Urgency};
+pub use room::{
+    Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_AN_ISSUER, RESERVED_FOR_REMOVALS, Room,
+};
 pub use wire::{Assembler, Frames, LONGEST_FRAME, LONGEST_MESSAGE, WireError};
 
 /// Blocks that wait for others, over all feeds of a space.

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use halo_echo::replication::{Acquaintance, Blocks, SnapshotOffer, Timeframe, fitting};
+use halo_echo::replication::{Acquaintance, Blocks, Room, SnapshotOffer, Timeframe, fitting};
 use halo_protocol::FeedKey;
 use halo_protocol::Verified;
 use halo_protocol::credential::{Credential, CredentialId};
 use halo_protocol::feed::{Block, EpochId, LONGEST_RUN, SignedHead};
+use halo_protocol::identity::IdentityState;
 use halo_store::Store;
 
 use crate::feeds::{SpaceFeeds, run_of};
 use crate::snapshots::offer;
 
-/// The credentials of the identity.
-pub(crate) struct Known<'a>(pub(crate) &'a [Verified<Credential>]);
+/// The credentials of the identity, and what they say.
+pub(crate) struct Known<'a>(pub(crate) &'a [Verified<Credential>], pub(crate) &'a IdentityState);
 
 impl Acquaintance for Known<'_> {
     fn ids(&self) -> Vec<CredentialId> {
@@ -24,6 +25,10 @@ impl Acquaintance for Known<'_> {
 
     fn bytes(&self, id: &CredentialId) -> Option<Vec<u8>> {
         self.0.iter().find(|credential| credential.id() == *id).map(|credential| credential.bytes().to_vec())
+    }
+
+    fn room(&self) -> Room {
+        Room::beside(self.1, self.0)
     }
 }
 

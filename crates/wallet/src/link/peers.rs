@@ -208,7 +208,8 @@ impl Engine {
     fn introduce(&mut self, id: PeerId, input: IntroductionInput) {
         let Some(open) = &mut self.open else { return };
         let Some(peer) = self.peers.all.get_mut(&id) else { return };
-        let effects = match peer.introduction.handle(input, &Known(open.credentials()), clock()) {
+        let effects = match peer.introduction.handle(input, &Known(open.credentials(), &open.state), clock())
+        {
             Ok(effects) => effects,
             Err(error) => return self.drop_peer(id, error),
         };
@@ -247,7 +248,7 @@ impl Engine {
     fn speak(&mut self, id: PeerId) {
         let Some(open) = &self.open else { return };
         let Some(peer) = self.peers.all.get_mut(&id) else { return };
-        if peer.speaks || !peer.introduction.is_settled(&Known(open.credentials())) {
+        if peer.speaks || !peer.introduction.is_settled(&Known(open.credentials(), &open.state)) {
             return;
         }
         if !open.state.is_in(&peer.device) {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use halo_echo::replication::{
     Acquaint, Acquaintance, Introduction, IntroductionEffect, IntroductionError, IntroductionInput,
-    MOST_CREDENTIALS,
+    MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS, MOST_CREDENTIALS_OF_AN_ISSUER, Room,
 };
 use halo_protocol::Verified;
 use halo_protocol::credential::{Assertion, Credential, CredentialId, Draft, IdentityProfile};
+
+use halo_protocol::AgreementKey;
+use halo_protocol::identity::IdentityState;
 
 use super::NOW;
 use crate::keys::Key;
@@ -35,6 +38,12 @@ impl Acquaintance for Set {
 
     fn bytes(&self, id: &CredentialId) -> Option<Vec<u8>> {
         self.0.get(id).cloned()
+    }
+
+    fn room(&self) -> Room {
+        let read = |bytes: &Vec<u8>| Credential::decode(bytes).and_then(Credential::verify).unwrap();
+        let all: Vec<_> = self.0.values().map(read).collect();
+        Room::beside(&IdentityState::from_credentials(&Key::new(1).identity(), &all), &all)
     }
 }
 
@@ -138,4 +147,115 @@ fn a_peer_that_names_credentials_and_never_sends_them_is_dropped() {
         tries += 1;
     }
     panic!("it waits for ever");
+}
+
+fn says(
+    by: &Key,
+    subject: [u8; 32],
+    parents: Vec<CredentialId>,
+    assertion: Assertion,
+) -> Verified<Credential> {
+    Draft { issuer: by.bytes(), subject, issued: NOW, expires: None, parents, assertion }.sign(by).unwrap()
+}
+
+fn lets_in(by: &Key, whom: &Key, parents: Vec<CredentialId>) -> Verified<Credential> {
+    let agreement_key = AgreementKey::from_bytes(&[7; 32]).unwrap();
+    let identity_key = Key::new(1).identity();
+    let said = Assertion::AuthorizedDevice { identity_key, device_key: whom.device(), agreement_key };
+    says(by, whom.bytes(), parents, said)
+}
+
+fn names(by: &Key, number: usize, parents: Vec<CredentialId>) -> Verified<Credential> {
+    let profile = IdentityProfile { display_name: number.to_string(), avatar: None };
+    says(by, Key::new(1).bytes(), parents, Assertion::IdentityProfile(profile))
+}
+
+/// The laptop, and the tablet that it let in and that says as much as there is room for.
+fn filled() -> (Set, Key, Key, Verified<Credential>) {
+    let (ada, laptop, tablet) = (Key::new(1), Key::new(2), Key::new(3));
+    let laptop_in = lets_in(&ada, &laptop, vec![]);
+    let tablet_in = lets_in(&laptop, &tablet, vec![laptop_in.id()]);
+    let mut set = Set::default();
+    [&laptop_in, &tablet_in].into_iter().for_each(|one| set.add(one));
+    for number in 0..MOST_CREDENTIALS_OF_AN_ISSUER {
+        set.add(&names(&tablet, number, vec![tablet_in.id()]));
+    }
+    (set, laptop, tablet, tablet_in)
+}
+
+/// What a device makes of some credentials that come: which it learns, and whether all is settled then.
+fn learns(set: &Set, come: &[&Verified<Credential>]) -> (Vec<CredentialId>, bool) {
+    let mut introduction = Introduction::default();
+    let mut ids: Vec<CredentialId> = come.iter().map(|one| one.id()).collect();
+    ids.sort_unstable();
+    let theirs = IntroductionInput::Message(Acquaint::Ids { ids, answer: false });
+    introduction.handle(theirs, set, NOW).unwrap();
+    let bytes = come.iter().map(|one| one.bytes().to_vec()).collect();
+    let said = IntroductionInput::Message(Acquaint::Credentials(bytes));
+    let effects = introduction.handle(said, set, NOW).unwrap();
+    let mut learnt = Vec::new();
+    let mut after = set.clone();
+    for effect in effects {
+        if let IntroductionEffect::Learn(all) = effect {
+            all.iter().for_each(|one| after.add(one));
+            learnt.extend(all.iter().map(|one| one.id()));
+        }
+    }
+    (learnt, introduction.is_settled(&after))
+}
+
+#[test]
+fn a_device_that_fills_the_list_is_removed_all_the_same() {
+    let (set, laptop, tablet, tablet_in) = filled();
+    let more = names(&tablet, 9_999_999, vec![tablet_in.id()]);
+    let revoked = Assertion::RevokedDevice { device_key: tablet.device(), cuts: vec![] };
+    let removal = says(&laptop, tablet.bytes(), vec![tablet_in.id()], revoked);
+    let (learnt, is_settled) = learns(&set, &[&more, &removal]);
+    assert_eq!(
+        learnt,
+        [removal.id()],
+        "there is room for what the laptop says and for nothing of the tablet's"
+    );
+    assert!(is_settled, "whoever passes it on is spoken with all the same");
+}
+
+#[test]
+fn what_somebody_else_cites_is_taken_all_the_same() {
+    let (set, laptop, tablet, tablet_in) = filled();
+    let more = names(&tablet, 9_999_999, vec![tablet_in.id()]);
+    let mut knows = set.clone();
+    knows.add(&names(&laptop, 1, vec![tablet_in.id(), more.id()]));
+    assert_eq!(learns(&knows, &[&more]), (vec![more.id()], true));
+    let mut own = set;
+    own.add(&names(&Key::new(9), 1, vec![tablet_in.id(), more.id()]));
+    assert_eq!(learns(&own, &[&more]), (vec![], true), "a stranger cites it");
+}
+
+#[test]
+fn strangers_have_room_for_so_much_together() {
+    let (mut set, laptop, _, tablet_in) = filled();
+    let stranger = |number: usize| Key::new(100 + u8::try_from(number % 100).unwrap());
+    for number in 0..MOST_CREDENTIALS_OF_AN_ISSUER {
+        set.add(&names(&stranger(number), number, vec![]));
+    }
+    let one_more = names(&Key::new(99), 1, vec![]);
+    let honest = names(&laptop, 1, vec![tablet_in.id()]);
+    assert_eq!(learns(&set, &[&one_more, &honest]), (vec![honest.id()], true));
+    // Whom the laptop lets in is none, though what it says comes at once.
+    let phone = Key::new(4);
+    let phone_in = lets_in(&laptop, &phone, vec![tablet_in.id()]);
+    let said = names(&phone, 1, vec![phone_in.id()]);
+    assert_eq!(learns(&set, &[&said, &phone_in]).0.len(), 2);
+}
+
+#[test]
+fn a_device_lets_in_so_many() {
+    let (mut set, laptop, _, tablet_in) = filled();
+    for number in 0..MOST_ADMISSIONS_OF_A_DEVICE - 1 {
+        let guest = Key::new(50 + u8::try_from(number).unwrap());
+        set.add(&lets_in(&laptop, &guest, vec![tablet_in.id()]));
+    }
+    let one_more = lets_in(&laptop, &Key::new(90), vec![tablet_in.id()]);
+    let by_words = lets_in(&Key::new(1), &Key::new(91), vec![]);
+    assert_eq!(learns(&set, &[&one_more, &by_words]), (vec![by_words.id()], true));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use halo_echo::replication::{
-    Acquaintance, Assembler, Blocks, Introduction, Link, Open, Ready, Replica, ReplicaError, Timeframe,
+    Acquaintance, Assembler, Blocks, Introduction, Link, Open, Ready, Replica, ReplicaError, Room, Timeframe,
     fitting,
 };
 use halo_protocol::credential::{Assertion, Credential, CredentialId, Draft, MOST_PARENTS};
@@ -76,6 +76,12 @@ impl Acquaintance for Disk {
 
     fn bytes(&self, id: &CredentialId) -> Option<Vec<u8>> {
         self.credentials.get(id).cloned()
+    }
+
+    fn room(&self) -> Room {
+        let read = |bytes: &Vec<u8>| Credential::decode(bytes).and_then(Credential::verify).unwrap();
+        let all: Vec<_> = self.credentials.values().map(read).collect();
+        Room::beside(&IdentityState::from_credentials(&identity().identity(), &all), &all)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use halo_echo::replication::{Open as _, Timeframe};
 use halo_protocol::channel::HandshakeHash;
-use halo_protocol::credential::{Assertion, Credential};
+use halo_protocol::credential::{Assertion, Credential, Draft};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Payload, SignedHead};
 use halo_protocol::{FeedKey, SealTo, Verified};
@@ -75,15 +75,11 @@ async fn kept(wallet: &Wallet, space: SpaceId, from: &Timeframe) -> Vec<Run> {
     .await
 }
 
-/// Brings blocks to a device by whatever way; who of them it took.
-async fn bring(wallet: &Wallet, space: SpaceId, runs: Vec<Run>) -> usize {
-    let mut taken = 0;
+/// Brings blocks to a device by whatever way.
+async fn bring(wallet: &Wallet, space: SpaceId, runs: Vec<Run>) {
     for (blocks, head) in runs {
-        let length = blocks.len();
-        let done = wallet.job(move |engine| engine.ingest(space, blocks, head.as_ref())).await.unwrap();
-        taken += done.map_or(0, |known| length - known);
+        let _ = wallet.job(move |engine| engine.ingest(space, blocks, head.as_ref())).await.unwrap();
     }
-    taken
 }
 
 /// What of some blocks a device can read.
@@ -210,7 +206,9 @@ async fn a_stolen_device_with_everything_it_ever_had_reads_nothing_says_nothing_
         for (space, feed) in [home, halo].into_iter().zip(feeds) {
             let mut theirs = kept(tablet, space, &Timeframe::new()).await;
             theirs.retain(|(blocks, _)| blocks[0].header.feed == feed);
-            assert_eq!(bring(wallet, space, theirs).await, 0);
+            let known = lengths(wallet, space).await;
+            bring(wallet, space, theirs).await;
+            assert_eq!(lengths(wallet, space).await, known);
             let length = inside(wallet, move |open| {
                 let cut = open.cut_of(&feed).unwrap();
                 let here = open.feeds(space).unwrap().replica.feed(&feed).map_or(0, |feed| feed.length());
@@ -449,4 +447,59 @@ async fn a_device_that_was_removed_and_is_in_after_all_goes_on_where_it_was() {
     });
     assert_eq!(theirs.await, (false, lengths(&again, home).await[&own]));
     assert_eq!(again.doctor(false, crate::Gauge::unseen()).await.unwrap().problems, [] as [&str; 0]);
+}
+
+// threat: 38
+#[tokio::test]
+async fn whom_a_device_removes_that_may_yet_be_vouched_for_is_given_nothing() {
+    let three = Three::new().await;
+    let (home, phone) = (three.home, device(&three.phone).await);
+    let before = lengths(&three.laptop, home).await;
+    let given = async || {
+        inside(&three.laptop, move |open| {
+            let epochs = open.store.epochs(&home.to_string()).unwrap();
+            let epochs: Vec<_> =
+                epochs.iter().map(|row| halo_protocol::feed::EpochId::from_bytes(row.id)).collect();
+            (open.content_for(&phone, home, &epochs).unwrap().len(), open.may_come(&phone).is_ok())
+        })
+        .await
+    };
+    assert_eq!(given().await, (1, true));
+    // Some key of the tablet's, which is on probation, as that of a device it let in: that one removes the phone.
+    let said = inside(&three.tablet, move |open| {
+        let halo = open.halo().unwrap();
+        let key = halo_protocol::SpaceKey::from_bytes(&open.spaces.rows[&halo].key).unwrap();
+        let guest = open.keys.feed(&key).unwrap();
+        let device_key = DeviceKey::from_bytes(guest.feed_key().as_bytes()).unwrap();
+        let let_in = Assertion::AuthorizedDevice {
+            identity_key: open.identity_key,
+            device_key,
+            agreement_key: open.keys.agreement_key(),
+        };
+        let let_in = open.sign(clock(), *device_key.as_bytes(), let_in, &[]).unwrap();
+        let removal = Draft {
+            issuer: *device_key.as_bytes(),
+            subject: *phone.as_bytes(),
+            issued: clock(),
+            expires: None,
+            parents: vec![let_in.id()],
+            assertion: Assertion::RevokedDevice { device_key: phone, cuts: vec![] },
+        };
+        vec![let_in, removal.sign(&guest).unwrap()]
+    })
+    .await;
+    hear(&three.laptop, said).await;
+    let suspended = inside(&three.laptop, move |open| {
+        !open.state.devices[&phone].revoked && open.state.suspended.contains(&phone)
+    });
+    assert!(suspended.await, "nobody can say yet whether it is removed");
+    assert_eq!(given().await, (0, false));
+    put(&three.laptop, home, "Secret").await;
+    let runs = kept(&three.laptop, home, &before).await;
+    assert!(!runs.is_empty());
+    assert_eq!(read(&three.phone, home, &runs).await, [], "the phone knows the key of the first epoch");
+    // The user puts out whoever let in the one who said so.
+    let tablet = device(&three.tablet).await;
+    three.laptop.revoke_device(revoke(tablet)).await.unwrap();
+    assert!(given().await.0 > 1, "it is one of us again, and reads what it missed");
 }
