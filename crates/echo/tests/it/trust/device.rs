@@ -328,19 +328,6 @@ impl Device {
         keys.opens.contains(epoch) && keys.begun.get(epoch).is_some_and(may)
     }
 
-    /// Whether it knows why an epoch puts out a device, with all that rests on, and takes it for void.
-    pub(super) fn disbelieves(&self, epoch: &EpochId, whom: usize) -> bool {
-        let whom = Key::new(u8::try_from(whom).unwrap() + 1).device();
-        let puts_out = |said: &Draft| matches!(said.assertion, Assertion::RevokedDevice { device_key, .. } if device_key == whom);
-        let known = complete(&self.set());
-        let state = self.state.as_ref().unwrap();
-        let mut of_it = self.disk.keys.begun[epoch].1.after.iter().filter(|id| {
-            let bytes = self.disk.credentials.get(*id);
-            bytes.is_none_or(|bytes| puts_out(Credential::decode(bytes).unwrap().said()))
-        });
-        of_it.all(|id| known.contains(id) && state.rejected.iter().any(|(rejected, _)| rejected == id))
-    }
-
     /// Begins an epoch for all who are in.
     pub(super) fn begin(&mut self) -> Epoch {
         let known = self.disk.keys.begun.values().map(|(_, epoch)| epoch);

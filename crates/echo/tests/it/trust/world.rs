@@ -34,9 +34,6 @@ pub(super) struct World {
     pub(super) thieves: BTreeSet<usize>,
     /// Content keys of epochs that were begun by somebody who knew of a revocation: which device must not have them.
     pub(super) secret: Vec<(EpochId, usize)>,
-    /// Of those, what was given by a device that had judged the revocation and found that it does not hold: where the one who said it is in
-    /// by the word of the one it puts out, devices disagree until somebody else vouches.
-    pub(super) disbelieved: BTreeSet<(EpochId, usize)>,
 }
 
 impl World {
@@ -55,7 +52,6 @@ impl World {
             edits: 0,
             thieves: BTreeSet::new(),
             secret: Vec::new(),
-            disbelieved: BTreeSet::new(),
         };
         let first = &mut world.devices[0];
         let profile = DeviceProfile::default();
@@ -321,8 +317,6 @@ impl World {
                     }
                     let own: Vec<EpochId> =
                         epochs.into_iter().filter(|epoch| device.may_pass_on(epoch)).collect();
-                    let void = |epoch: &&EpochId| device.disbelieves(epoch, about);
-                    self.disbelieved.extend(own.iter().filter(void).map(|epoch| (*epoch, about)));
                     let to = Recipient::Agreement(agreement(about));
                     let shares = own
                         .iter()
