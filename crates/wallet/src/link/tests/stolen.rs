@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use halo_echo::replication::{Open as _, Timeframe};
+use halo_echo::replication::{MOST_CREDENTIALS_OF_AN_ISSUER, Open as _, RESERVED_FOR_REMOVALS, Timeframe};
 use halo_protocol::channel::HandshakeHash;
 use halo_protocol::credential::{Assertion, Credential, Draft};
 use halo_protocol::epoch::Epoch;
@@ -502,4 +502,32 @@ async fn whom_a_device_removes_that_may_yet_be_vouched_for_is_given_nothing() {
     let tablet = device(&three.tablet).await;
     three.laptop.revoke_device(revoke(tablet)).await.unwrap();
     assert!(given().await.0 > 1, "it is one of us again, and reads what it missed");
+}
+
+#[tokio::test]
+async fn a_device_that_has_said_what_it_can_says_so_and_removes_others_all_the_same() {
+    let three = Three::new().await;
+    let thief = device(&three.tablet).await;
+    let said = inside(&three.laptop, |open| {
+        let own = *open.keys.device_key().as_bytes();
+        let profile = |number: usize| halo_protocol::credential::DeviceProfile {
+            label: number.to_string(),
+            ..Default::default()
+        };
+        let says = |number| open.sign(clock(), own, Assertion::DeviceProfile(profile(number)), &[]).unwrap();
+        (0..MOST_CREDENTIALS_OF_AN_ISSUER - RESERVED_FOR_REMOVALS).map(says).collect::<Vec<_>>()
+    })
+    .await;
+    hear(&three.laptop, said).await;
+    let key = device(&three.laptop).await.to_string();
+    let refused = three.laptop.rename_device(key, "Attic".into()).await.unwrap_err();
+    assert!(refused.to_string().contains("another one"), "{refused}");
+    three.laptop.close().await;
+    let laptop = three.computers[0].on().await;
+    laptop.revoke_device(revoke(thief)).await.unwrap();
+    three.meeting.tell(&laptop).await;
+    until(&three.phone, "the removal", async |phone| {
+        inside(phone, move |open| open.state.devices[&thief].revoked).await
+    })
+    .await;
 }
