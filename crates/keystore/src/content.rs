@@ -179,6 +179,11 @@ impl ContentKey {
             .map_err(|_| closed)
     }
 
+    /// What comes of it besides ciphers.
+    pub(crate) fn derive(&self, label: &[u8]) -> Secret {
+        self.0.derive(label, &[])
+    }
+
     fn cipher(&self, feed: &FeedKey) -> XChaCha20Poly1305 {
         self.keyed(labels::BLOCK, feed)
     }

@@ -9,7 +9,7 @@ use p256::ecdsa::SigningKey;
 use p256::ecdsa::signature::Signer;
 
 use crate::error::KeystoreError;
-use crate::keys::{Keys, WEAK};
+use crate::keys::WEAK;
 use crate::labels;
 use crate::secret::Secret;
 
@@ -33,13 +33,13 @@ pub struct DxosSigner {
     public: DxosKey,
 }
 
-impl Keys {
-    /// Signs for `role` before the app that knows the user by this alias.
-    ///
-    /// # Errors
-    /// [`KeystoreError::SealedValue`] before [`Keys::load_alias_seed`].
-    pub fn dxos(&self, role: DxosRole<'_>, app: &str, epoch: u32) -> Result<DxosSigner, KeystoreError> {
-        let seed = self.seed_at(epoch)?;
+impl DxosSigner {
+    pub(crate) fn derived(
+        seed: &Secret,
+        role: DxosRole<'_>,
+        app: &str,
+        epoch: u32,
+    ) -> Result<Self, KeystoreError> {
         let (label, device) = match role {
             DxosRole::Identity => (labels::DXOS_IDENTITY, [].as_slice()),
             DxosRole::HaloSpace => (labels::DXOS_SPACE, [].as_slice()),
@@ -49,13 +49,11 @@ impl Keys {
             .find_map(|attempt| {
                 // The device is of fixed length and the app comes last: no two inputs make one salt.
                 let salt = [&[attempt], epoch.to_be_bytes().as_slice(), device, app.as_bytes()].concat();
-                DxosSigner::new(seed.derive(label, &salt))
+                Self::new(seed.derive(label, &salt))
             })
             .ok_or(WEAK)
     }
-}
 
-impl DxosSigner {
     fn new(seed: Secret) -> Option<Self> {
         let key = SigningKey::from_slice(seed.expose()).ok()?;
         let point = key.verifying_key().to_encoded_point(false);

@@ -34,6 +34,10 @@ pub(crate) const RECOVERY: &[u8] = b"halo v1 recovery key";
 pub(crate) const HALO_ADDRESS: &[u8] = b"halo v1 halo space address";
 /// From the entropy of the 24 words: the seed of the private aliases.
 pub(crate) const ALIAS_SEED: &[u8] = b"halo v1 alias seed";
+/// From the content key of an epoch of the HALO space: the seed of the aliases that are made under it.
+pub(crate) const EPOCH_ALIAS_SEED: &[u8] = b"halo v1 epoch alias seed";
+/// From the alias seed: its name.
+pub(crate) const SEED_NAME: &[u8] = b"halo v1 alias seed name";
 /// From the alias seed, salted with app and epoch: the alias.
 pub(crate) const ALIAS: &[u8] = b"halo v1 alias";
 /// From the first alias seed: where the identity's own devices meet.

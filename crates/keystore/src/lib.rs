@@ -36,4 +36,5 @@ pub use phrase::{Passphrase, Phrase};
 pub use record::ProfileId;
 #[cfg(fuzzing)]
 pub use record::fuzz;
+pub use seeds::AliasSeed;
 pub use signers::{AliasSigner, ClientSigner, DeviceSigner, FeedSigner, IdentitySigner, SpaceSigner};

@@ -1,20 +1,24 @@
-//! What all devices of an identity share and nobody else knows: the seeds of the private aliases, and with them where the devices meet.
+//! The seeds of the private aliases, and what else comes of the first of them: where the devices of an identity meet.
 //!
-//! The first seed comes from the 24 words (decision 0005). After a theft a device makes a fresh one; aliases from its epoch on come of
-//! it, earlier ones stay as apps know them. The rule it guards: a device that was evicted never learns a seed that was made
-//! afterwards. The attack that remains: the first seed is known to whoever stole a device, so everything that comes of it (old aliases,
-//! files for oneself) is known to the thief as well.
+//! The first seed comes from the 24 words (decision 0005). Whoever stole a device knows it, so after a removal fresh aliases come
+//! of the content key of an epoch of the HALO space, of which decision 0025 says who may know it. Such a seed has a name, which
+//! says nothing of it: whoever was given another content key for that epoch sees that it is another one.
+//! The attack that remains: everything that comes of the first seed (old aliases, files for oneself) is known to the thief as well.
+//!
+//! What is kept, and given to a device that comes:
 //!
 //! ```text
 //! 1 ‖ has an address (0 or 1) ‖ address (32) ‖ count ‖ count × (epoch, most significant byte first (4) ‖ seed (32))
 //! ```
 //!
-//! Earlier builds kept the first seed alone, 32 bytes.
+//! There is one seed, for epoch 0. Earlier builds made further ones, and before that kept the first seed alone, 32 bytes.
 
+use halo_protocol::credential::SeedName;
 use halo_protocol::{AgreementKey, HybridId, Recipient, SealTo};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::content::ContentKey;
+use crate::dxos::{DxosRole, DxosSigner};
 use crate::error::KeystoreError;
 use crate::hpke_box::{self, Opener};
 use crate::keys::{IdentitySecrets, Keys, WEAK};
@@ -25,12 +29,48 @@ use crate::signers::AliasSigner;
 const CLOSED: KeystoreError = KeystoreError::SealedValue { what: "alias seed" };
 const UNSEALABLE: KeystoreError = KeystoreError::System { what: "seal" };
 const VERSION: u8 = 1;
-/// Thefts that one identity can have.
+/// Seeds that are read.
 const MOST_SEEDS: usize = 64;
 /// The `info` of HPKE.
 const SEEDS_INFO: &[u8] = b"halo alias seeds v1";
 
-/// The seeds of the private aliases.
+/// A seed of private aliases: what apps know the user by comes of it.
+pub struct AliasSeed(Secret);
+
+impl AliasSeed {
+    /// What a grant says instead of it.
+    #[must_use]
+    pub fn name(&self) -> SeedName {
+        SeedName::from_bytes(*self.0.derive(labels::SEED_NAME, &[]).expose())
+    }
+
+    /// Signs as the alias that one app knows.
+    ///
+    /// # Errors
+    /// [`KeystoreError::System`] never in practice: of 2^252 keys one is weak.
+    pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
+        let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
+        AliasSigner::new(self.0.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+    }
+
+    /// Signs for `role` before the DXOS app that knows the user by this alias.
+    ///
+    /// # Errors
+    /// As [`Self::alias`].
+    pub fn dxos(&self, role: DxosRole<'_>, app: &str, epoch: u32) -> Result<DxosSigner, KeystoreError> {
+        DxosSigner::derived(&self.0, role, app, epoch)
+    }
+}
+
+impl ContentKey {
+    /// The seed of those aliases that are made under an epoch of the HALO space.
+    #[must_use]
+    pub fn alias_seed(&self) -> AliasSeed {
+        AliasSeed(self.derive(labels::EPOCH_ALIAS_SEED))
+    }
+}
+
+/// The seeds that are kept.
 pub(crate) struct Seeds {
     /// What [`IdentitySecrets::halo_address`] gives, where it is known.
     address: Option<Secret>,
@@ -84,31 +124,6 @@ impl Seeds {
         (*version == VERSION && begins && ascends && whole).then_some(Self { address, seeds })
     }
 
-    /// Takes in what another device knows. Of two seeds that were made for one epoch at once, all devices keep the same one.
-    fn merge(&mut self, others: Self) -> Result<(), KeystoreError> {
-        // The first one is the identity's: another one is another identity's.
-        let firsts = self.seeds.first().zip(others.seeds.first());
-        if firsts.is_some_and(|((_, ours), (_, theirs))| ours.expose() != theirs.expose()) {
-            return Err(CLOSED);
-        }
-        self.address = self.address.take().or(others.address);
-        for (epoch, seed) in others.seeds {
-            let name = |seed: &Secret| <[u8; 32]>::from(Sha256::digest(seed.expose()));
-            match self.seeds.binary_search_by_key(&epoch, |(epoch, _)| *epoch) {
-                Ok(at) => {
-                    if let Some((_, ours)) = self.seeds.get_mut(at)
-                        && name(&seed) < name(ours)
-                    {
-                        *ours = seed;
-                    }
-                }
-                Err(at) if self.seeds.len() < MOST_SEEDS => self.seeds.insert(at, (epoch, seed)),
-                Err(_) => return Err(CLOSED),
-            }
-        }
-        Ok(())
-    }
-
     fn at(&self, epoch: u32) -> Option<&Secret> {
         self.seeds.iter().rev().find(|(from, _)| *from <= epoch).map(|(_, seed)| seed)
     }
@@ -140,44 +155,16 @@ impl Keys {
         Ok(())
     }
 
-    /// Signs as the alias that one app knows.
+    /// The seed that the 24 words bring back, or what an earlier build made after a theft for this epoch of an alias.
     ///
     /// # Errors
     /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
-    pub fn alias(&self, app: &str, epoch: u32) -> Result<AliasSigner, KeystoreError> {
-        let salt = [&epoch.to_be_bytes(), app.as_bytes()].concat();
-        AliasSigner::new(self.seed_at(epoch)?.derive(labels::ALIAS, &salt)).ok_or(WEAK)
+    pub fn alias_seed(&self, epoch: u32) -> Result<AliasSeed, KeystoreError> {
+        let seed = self.seeds.as_ref().and_then(|seeds| seeds.at(epoch)).ok_or(CLOSED)?;
+        Ok(AliasSeed(Secret::copy(seed.expose())))
     }
 
-    /// The seed that holds in an epoch.
-    pub(crate) fn seed_at(&self, epoch: u32) -> Result<&Secret, KeystoreError> {
-        self.seeds.as_ref().and_then(|seeds| seeds.at(epoch)).ok_or(CLOSED)
-    }
-
-    /// Makes a fresh seed, of which a thief knows nothing, for all aliases of `epoch` and later. Say it to the other devices, by
-    /// [`Self::share_alias_seed`], and keep it, by [`Self::seal_alias_seeds`].
-    ///
-    /// # Errors
-    /// [`KeystoreError::SealedValue`] if no seed is loaded, or one of that epoch or a later one; [`KeystoreError::System`] without randomness.
-    pub fn rotate_alias_seed(&mut self, epoch: u32) -> Result<(), KeystoreError> {
-        let seeds = &mut self.seeds.as_mut().ok_or(CLOSED)?.seeds;
-        if seeds.len() >= MOST_SEEDS || seeds.last().is_none_or(|(newest, _)| *newest >= epoch) {
-            return Err(CLOSED);
-        }
-        seeds.push((epoch, Secret::make()?));
-        Ok(())
-    }
-
-    /// From which epoch on the newest seed holds; 0 if none was made after a theft.
-    ///
-    /// # Errors
-    /// [`KeystoreError::SealedValue`] before [`Self::load_alias_seed`].
-    pub fn alias_seed_epoch(&self) -> Result<u32, KeystoreError> {
-        let newest = self.seeds.as_ref().and_then(|seeds| seeds.seeds.last());
-        newest.map(|(epoch, _)| *epoch).ok_or(CLOSED)
-    }
-
-    /// Seals the seeds for another device of the identity, or for its recovery key:
+    /// Seals the seeds for another device of the identity:
     /// kind and name of the recipient (33) ‖ encapsulated key ‖ sealed seeds.
     ///
     /// # Errors
@@ -189,33 +176,18 @@ impl Keys {
         Ok([recipient.as_slice(), &boxed.encapsulated, &boxed.sealed].concat())
     }
 
-    /// Takes in seeds that another device sealed for this one. What was known stays known.
+    /// Takes in the seeds that whoever lets this device in sealed for it.
     ///
     /// # Errors
     /// [`KeystoreError::SealedValue`] if they are for another device, were altered, or are another identity's.
     pub fn take_alias_seed(&mut self, shared: &[u8]) -> Result<(), KeystoreError> {
-        let seeds = opened(&self.opener(), shared).ok_or(CLOSED)?;
-        self.add_seeds(seeds)
-    }
-
-    /// Takes in seeds that were sealed to the recovery key.
-    ///
-    /// # Errors
-    /// As [`Self::take_alias_seed`].
-    pub fn recover_alias_seed(
-        &mut self,
-        identity: &IdentitySecrets,
-        shared: &[u8],
-    ) -> Result<(), KeystoreError> {
-        let seeds = opened(&identity.opener()?, shared).ok_or(CLOSED)?;
-        self.add_seeds(seeds)
-    }
-
-    fn add_seeds(&mut self, seeds: Seeds) -> Result<(), KeystoreError> {
-        match &mut self.seeds {
-            Some(ours) => ours.merge(seeds),
-            none => {
-                *none = Some(seeds);
+        let theirs = opened(&self.opener(), shared).ok_or(CLOSED)?;
+        match self.seeds.as_ref().and_then(|ours| ours.at(0)).zip(theirs.at(0)) {
+            // The first one is the identity's: another one is another identity's.
+            Some((ours, its)) if ours.expose() != its.expose() => Err(CLOSED),
+            Some(_) => Ok(()),
+            None => {
+                self.seeds = Some(theirs);
                 Ok(())
             }
         }

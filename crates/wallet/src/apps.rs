@@ -48,7 +48,11 @@ impl Open {
         let before = self.grant_of(asker).cloned();
         let mut grant = match before {
             Some(grant) => grant,
-            None => Grant::fresh(asker, random()?, now),
+            None => {
+                let mut fresh = Grant::fresh(asker, random()?, now);
+                (fresh.alias_epoch, fresh.alias_seed) = self.alias_for(&fresh)?;
+                fresh
+            }
         };
         let scopes = approval.scopes.as_ref().unwrap_or(&view.scopes);
         grant.scopes.extend(scopes);
@@ -57,6 +61,10 @@ impl Open {
             grant.fields = fields.iter().copied().collect();
         }
         if request.scopes.contains(&Scope::Identity) {
+            if approval.identity && !grant.identity {
+                (grant.alias_epoch, grant.alias_seed) =
+                    self.real().unwrap_or((grant.alias_epoch, grant.alias_seed));
+            }
             grant.identity = approval.identity;
             if !approval.identity {
                 grant.scopes.remove(&Scope::Identity);

@@ -117,6 +117,11 @@ impl ContentKeys {
         self.named.get(epoch).into_iter().chain(self.given.get(epoch))
     }
 
+    /// All of them.
+    pub(crate) fn every(&self) -> impl Iterator<Item = &ContentKey> {
+        self.named.values().chain(self.given.values())
+    }
+
     /// Every content key that may be passed on, for another device ([`IdentityState::may_pass_on`]). `judged` are the credentials of which
     /// everything that they had seen is here.
     pub(crate) fn shares(

@@ -30,8 +30,6 @@ use crate::spaces::SpaceView;
 use crate::tokens::shared;
 use crate::view::Event;
 
-/// Who sees the real identity, sees the same keys; no app has this name.
-const REAL: &str = "identity";
 /// `SpaceMember.Role` of DXOS.
 const ADMIN: i32 = 1;
 const OWNER: i32 = 4;
@@ -249,15 +247,6 @@ impl From<DxosError> for WalletError {
 }
 
 impl Open {
-    fn dxos_signer(&self, grant: &Grant, role: DxosRole<'_>) -> Result<DxosSigner, WalletError> {
-        let (name, epoch) = match grant.identity {
-            // Of the newest seed: whoever stole a device knows the ones before.
-            true => (REAL.to_owned(), self.keys.alias_seed_epoch()?),
-            false => (Grant::alias_name(grant.kind, &grant.client_id), grant.alias_epoch),
-        };
-        Ok(self.keys.dxos(role, &name, epoch)?)
-    }
-
     fn dxos_user(&self, grant: &Grant) -> Result<DxosUser, WalletError> {
         let here = self.keys.device_key();
         let listed = grant.scopes.contains(&Scope::Devices);

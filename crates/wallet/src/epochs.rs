@@ -7,6 +7,7 @@
 
 use halo_echo::SpaceId;
 use halo_keystore::ContentKey;
+use halo_protocol::credential::SeedName;
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{EpochId, Payload};
 use halo_protocol::identity::IdentityState;
@@ -33,6 +34,11 @@ pub(crate) struct FreshEpoch {
 impl FreshEpoch {
     pub(crate) fn keep(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
         tx.add_epoch(&self.space.to_string(), &self.row)
+    }
+
+    /// Which seed the aliases that are made under it come of, if it is one of the HALO space.
+    pub(crate) fn alias_seed(&self) -> SeedName {
+        self.content.alias_seed().name()
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {

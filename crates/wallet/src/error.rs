@@ -56,6 +56,12 @@ pub enum WalletError {
     /// The session is over: sign in again.
     #[error("the refresh token is not valid any more")]
     SessionOver,
+    /// Switch on another device, and try again.
+    #[error("{what} has not come from your other devices yet")]
+    Awaited {
+        /// What is missing here.
+        what: &'static str,
+    },
     /// Too many requests wait already.
     #[error("too many requests are waiting")]
     Busy,
@@ -116,6 +122,7 @@ impl WalletError {
             Self::Echo(error) => error.code(),
             Self::Mismatch { .. } => "wallet.mismatch",
             Self::SessionOver => "wallet.session_over",
+            Self::Awaited { .. } => "wallet.awaited",
             Self::Busy => "wallet.busy",
             Self::Held { .. } => "wallet.held",
             Self::RolledBack => "wallet.rolled_back",

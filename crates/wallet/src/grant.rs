@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use halo_protocol::Timestamp;
-use halo_protocol::credential::{AppGrant, AppKind as GrantedKind, Assertion};
+use halo_protocol::credential::{AppGrant, AppKind as GrantedKind, Assertion, SeedName};
 use halo_store::GrantRow;
 
 use crate::asker::{AppKind, Asker};
@@ -29,6 +29,7 @@ pub(crate) struct Grant {
     pub(crate) fields: BTreeSet<ProfileField>,
     pub(crate) identity: bool,
     pub(crate) alias_epoch: u32,
+    pub(crate) alias_seed: Option<SeedName>,
     pub(crate) row: GrantRow,
 }
 
@@ -44,6 +45,7 @@ impl Grant {
             fields: BTreeSet::new(),
             identity: false,
             alias_epoch: 0,
+            alias_seed: None,
             row: GrantRow {
                 id,
                 client_id: asker.client_id.clone(),
@@ -85,6 +87,7 @@ impl Grant {
                 .collect(),
             identity: granted.identity,
             alias_epoch: granted.alias_epoch,
+            alias_seed: granted.alias_seed,
             row,
         }
     }
@@ -103,8 +106,18 @@ impl Grant {
             fields: self.fields.iter().map(|field| field.as_str().to_owned()).collect(),
             identity: self.identity,
             alias_epoch: self.alias_epoch,
+            alias_seed: self.alias_seed,
             revoked,
         })
+    }
+
+    /// Whether a credential is about the same app, wherever it runs.
+    pub(crate) fn is_for_app_of(&self, granted: &AppGrant) -> bool {
+        let kind = match granted.kind {
+            GrantedKind::Web => AppKind::Web,
+            GrantedKind::Native => AppKind::Native,
+        };
+        self.kind == kind && self.client_id == granted.client_id
     }
 
     /// Whether this is the grant of that asker.

@@ -9,6 +9,7 @@
 //! the same user; against that no wallet in user space helps (docs/threat-model.md).
 
 mod activity;
+mod aliases;
 mod appearance;
 mod approvals;
 mod approve;

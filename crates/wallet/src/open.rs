@@ -404,8 +404,7 @@ impl Open {
         if grant.identity {
             return Ok(self.identity_key.did_key());
         }
-        let name = Grant::alias_name(grant.kind, &grant.client_id);
-        Ok(self.keys.alias(&name, grant.alias_epoch)?.alias_key().did_key())
+        Ok(self.alias(grant)?.alias_key().did_key())
     }
 
     /// The credentials that lead from this device to the identity.
@@ -478,7 +477,10 @@ impl Open {
         let mut apps: Vec<AppView> = self
             .grants
             .values()
-            .filter_map(|grant| Some(grant.view(self.subject(grant).ok()?, self.spaces.of(&app_of(grant)))))
+            .map(|grant| {
+                // Whose seed has not come yet is shown without a name, so that it can be signed out all the same.
+                grant.view(self.subject(grant).unwrap_or_default(), self.spaces.of(&app_of(grant)))
+            })
             .collect();
         apps.sort_by_key(|app| std::cmp::Reverse((app.last_used.unwrap_or(app.created), app.created)));
         snapshot.apps = apps;

@@ -1,8 +1,8 @@
 //! Secrets that one device gives to another of the same identity, each sealed to it: content keys of epochs that began
-//! before it was let in, and the seeds of the private aliases.
+//! before it was let in.
 //!
-//! In a block a share is one byte (1: a content key; 2: seeds) and what the keystore sealed. Every device sees all of them and opens its
-//! own.
+//! In a block a share is one byte (1: a content key) and what the keystore sealed. Every device sees all of them and opens its
+//! own. Earlier builds said seeds of private aliases as well (2): those are for nobody, since a share does not say who made what is in it.
 
 use halo_echo::SpaceId;
 use halo_protocol::epoch::EpochShare;
@@ -13,18 +13,15 @@ use halo_store::{StoreError, Tx};
 
 use crate::error::WalletError;
 use crate::ingest::Ingested;
-use crate::open::{Open, slot};
+use crate::open::Open;
 
 const CONTENT: u8 = 1;
-const SEEDS: u8 = 2;
 
 /// Something for one device.
 #[derive(Debug, Clone)]
 pub(crate) enum Share {
     /// The content key of an epoch of a space.
     Content(SpaceId, EpochShare),
-    /// The seeds of the private aliases.
-    Seeds(Vec<u8>),
 }
 
 impl Share {
@@ -33,7 +30,6 @@ impl Share {
             Self::Content(space, share) => {
                 [vec![CONTENT], space.to_string().into_bytes(), vec![0], share.encode()].concat()
             }
-            Self::Seeds(sealed) => [&[SEEDS], sealed.as_slice()].concat(),
         }
     }
 
@@ -46,7 +42,6 @@ impl Share {
                 let space = std::str::from_utf8(space).ok()?.parse().ok()?;
                 Some(Self::Content(space, EpochShare::decode(share.get(1..)?).ok()?))
             }
-            (&SEEDS, sealed) => Some(Self::Seeds(sealed.to_vec())),
             _ => None,
         }
     }
@@ -56,8 +51,6 @@ impl Share {
             Self::Content(space, share) => {
                 tx.put_epoch_share(&space.to_string(), share.epoch.as_bytes(), &share.encode())
             }
-            // Kept once they are open, sealed by this device's own key.
-            Self::Seeds(_) => Ok(()),
         }
     }
 }
@@ -65,7 +58,7 @@ impl Share {
 impl Open {
     /// Everything that a device which comes later needs to read what there is.
     pub(crate) fn shares_for(&mut self, to: &SealTo) -> Result<Vec<Share>, WalletError> {
-        let mut shares = vec![Share::Seeds(self.keys.share_alias_seed(to)?)];
+        let mut shares = Vec::new();
         let ids: Vec<SpaceId> = self.spaces.rows.keys().copied().collect();
         let (state, judged) = (self.state.clone(), complete(self.credentials()));
         for id in ids {
@@ -116,7 +109,6 @@ impl Open {
                 let agreement = SealTo::Agreement(self.keys.agreement_key()).name();
                 [hybrid, agreement].contains(&share.key.recipient)
             }
-            Share::Seeds(_) => true,
         }
     }
 
@@ -128,16 +120,6 @@ impl Open {
                 // Otherwise read from the store once the space is looked at.
                 let feeds = self.spaces.feeds.get_mut(space);
                 Ok(feeds.is_some_and(|feeds| feeds.contents.add_share(&keys, share)).then_some(*space))
-            }
-            Share::Seeds(sealed) => {
-                let Some(keys) = std::sync::Arc::get_mut(&mut self.keys) else {
-                    return Err(WalletError::Busy);
-                };
-                if keys.take_alias_seed(sealed).is_ok() {
-                    let kept = keys.seal_alias_seeds()?;
-                    self.store.write(|tx| tx.put_sealed(slot::ALIAS_SEED, &kept))?;
-                }
-                Ok(None)
             }
         }
     }

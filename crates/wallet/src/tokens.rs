@@ -255,8 +255,7 @@ impl Open {
             let (identity_key, device_key) = (self.identity_key, self.keys.device_key());
             Ok(claims(Subject::Identity { identity_key, device_key, chain }).sign(&*self.keys.device())?)
         } else {
-            let alias =
-                self.keys.alias(&Grant::alias_name(grant.kind, &grant.client_id), grant.alias_epoch)?;
+            let alias = self.alias(grant)?;
             Ok(claims(Subject::Alias(alias.alias_key())).sign(&alias)?)
         }
     }

@@ -101,6 +101,10 @@ const known: Record<string, Said> = {
     happened: 'Those are not the words on the page, so the request was denied.',
     todo: 'If you picked by mistake, sign in again in the app.',
   },
+  'wallet.awaited': {
+    happened: 'The account that this app knows has not come from your other devices yet.',
+    todo: 'Switch on the device where you made it, and try again.',
+  },
   'wallet.busy': { happened: 'HALO is busy with something else.', todo: 'Wait a moment, and try again.' },
   'wallet.damaged': { happened: 'The data of this profile does not make sense.', todo: 'Put back a copy of the profile folder.' },
   'invitation.burnt': {

@@ -38,9 +38,10 @@ fn the_derivations_are_the_ones_that_were_published() {
 fn no_two_purposes_share_a_key() {
     let mut keys = seven();
     let identity = keys.make_identity().unwrap();
-    assert_eq!(code(keys.alias("a", 0)), "keystore.sealed_value");
+    assert_eq!(code(keys.alias_seed(0).map(|_| ())), "keystore.sealed_value");
     let sealed = keys.seal_alias_seed(&identity).unwrap();
     keys.load_alias_seed(&sealed).unwrap();
+    let seed = keys.alias_seed(0).unwrap();
     let all = [
         *keys.device_key().as_bytes(),
         *keys.agreement_key().as_bytes(),
@@ -48,13 +49,13 @@ fn no_two_purposes_share_a_key() {
         *identity.signer().unwrap().identity_key().as_bytes(),
         *keys.client("a").unwrap().client_key().as_bytes(),
         *keys.client("b").unwrap().client_key().as_bytes(),
-        *keys.alias("a", 0).unwrap().alias_key().as_bytes(),
-        *keys.alias("b", 0).unwrap().alias_key().as_bytes(),
-        *keys.alias("a", 1).unwrap().alias_key().as_bytes(),
+        *seed.alias("a", 0).unwrap().alias_key().as_bytes(),
+        *seed.alias("b", 0).unwrap().alias_key().as_bytes(),
+        *seed.alias("a", 1).unwrap().alias_key().as_bytes(),
     ];
     let different: std::collections::BTreeSet<_> = all.iter().collect();
     assert_eq!(different.len(), all.len());
-    assert_eq!(keys.alias("a", 1).unwrap().alias_key().as_bytes(), &all[8], "and the same one next time");
+    assert_eq!(seed.alias("a", 1).unwrap().alias_key().as_bytes(), &all[8], "and the same one next time");
     // A seal is for one purpose.
     let other = keys.seal_identity(&identity).unwrap();
     assert_eq!(code(keys.load_alias_seed(&other)), "keystore.sealed_value");
@@ -66,12 +67,12 @@ fn dxos_keys_differ_by_app_role_device_and_epoch_and_are_the_same_next_time() {
     use halo_protocol::dxos::SignDxos;
     let mut keys = seven();
     let identity = keys.make_identity().unwrap();
-    assert_eq!(code(keys.dxos(Identity, "a", 0).map(|_| ())), "keystore.sealed_value");
     let sealed = keys.seal_alias_seed(&identity).unwrap();
     keys.load_alias_seed(&sealed).unwrap();
     let here = keys.device_key();
     let other = World::new().create(KeychainChoice::Os, None).1.device_key();
-    let key = |role, app, epoch| *keys.dxos(role, app, epoch).unwrap().dxos_key().as_bytes();
+    let seed = keys.alias_seed(0).unwrap();
+    let key = |role, app, epoch| *seed.dxos(role, app, epoch).unwrap().dxos_key().as_bytes();
     let all = [
         key(Identity, "a", 0),
         key(Identity, "b", 0),

@@ -1,6 +1,6 @@
-//! Content keys reach the devices that are named and nobody else, and the seeds of aliases the devices that are left.
+//! Content keys reach the devices that are named and nobody else, and the seeds of aliases come with them.
 
-use halo_keystore::{IdentitySecrets, KeychainChoice, Keys};
+use halo_keystore::{AliasSeed, IdentitySecrets, KeychainChoice, Keys};
 use halo_protocol::epoch::{Epoch, EpochShare};
 use halo_protocol::feed::{BlockHash, BlockHeader, EpochId};
 use halo_protocol::{FeedKey, Recipient, SealTo, Sign, SpaceKey};
@@ -129,7 +129,7 @@ fn with_seed(identity: &IdentitySecrets) -> Keys {
 }
 
 fn alias(keys: &Keys, epoch: u32) -> [u8; 32] {
-    keys.alias("https://app.example", epoch).unwrap().public_key()
+    keys.alias_seed(epoch).unwrap().alias("https://app.example", epoch).unwrap().public_key()
 }
 
 #[test]
@@ -156,41 +156,19 @@ fn a_new_device_is_given_the_seeds_and_is_the_same_account() {
 }
 
 #[test]
-fn after_a_theft_fresh_aliases_come_of_a_fresh_seed_and_old_ones_stay() {
+fn the_seed_of_an_epoch_is_the_same_for_whoever_opens_it_and_another_one_has_another_name() {
     let identity = device().make_identity().unwrap();
-    let (mut laptop, mut phone, thief) = (with_seed(&identity), with_seed(&identity), with_seed(&identity));
-    let (old, meeting) = (alias(&laptop, 0), laptop.meeting_secret().unwrap());
-    laptop.rotate_alias_seed(3).unwrap();
-    assert_eq!(laptop.alias_seed_epoch().unwrap(), 3);
-    assert_eq!(alias(&laptop, 0), old);
-    assert_eq!(alias(&laptop, 2), alias(&thief, 2), "epochs before the theft are known to the thief");
-    assert_ne!(alias(&laptop, 3), alias(&thief, 3));
-    assert_ne!(alias(&laptop, 4), alias(&thief, 4));
-    assert_eq!(laptop.meeting_secret().unwrap(), meeting, "who was away finds the others");
-    let shared = laptop.share_alias_seed(&hybrid(&phone)).unwrap();
-    phone.take_alias_seed(&shared).unwrap();
-    assert_eq!(alias(&phone, 4), alias(&laptop, 4));
-    assert_eq!(phone.meeting_secret().unwrap(), laptop.meeting_secret().unwrap());
-    assert_eq!(code(laptop.rotate_alias_seed(3)), "keystore.sealed_value", "epochs do not go back");
-    // With the words and what was sealed to the recovery key.
-    let mut recovered = with_seed(&identity);
-    let shared = laptop.share_alias_seed(&identity.recovery_key().unwrap()).unwrap();
-    assert_eq!(code(recovered.take_alias_seed(&shared)), "keystore.sealed_value");
-    recovered.recover_alias_seed(&identity, &shared).unwrap();
-    assert_eq!(alias(&recovered, 4), alias(&laptop, 4));
-}
-
-#[test]
-fn two_fresh_seeds_at_once_end_in_the_same_one_everywhere() {
-    let identity = device().make_identity().unwrap();
-    let (mut laptop, mut phone) = (with_seed(&identity), with_seed(&identity));
-    laptop.rotate_alias_seed(1).unwrap();
-    phone.rotate_alias_seed(1).unwrap();
-    let of_laptop = laptop.share_alias_seed(&hybrid(&phone)).unwrap();
-    let of_phone = phone.share_alias_seed(&hybrid(&laptop)).unwrap();
-    phone.take_alias_seed(&of_laptop).unwrap();
-    laptop.take_alias_seed(&of_phone).unwrap();
-    assert_eq!(alias(&phone, 1), alias(&laptop, 1));
+    let (laptop, phone) = (with_seed(&identity), with_seed(&identity));
+    let begin = || laptop.begin_epoch(space(&laptop), 0, vec![], vec![], &[hybrid(&phone)]).unwrap();
+    let ((epoch, content), (_, other)) = (begin(), begin());
+    let opened = phone.open_epoch(&epoch).unwrap().alias_seed();
+    let public = |seed: &AliasSeed| seed.alias("https://app.example", 1).unwrap().public_key();
+    assert_eq!(opened.name(), content.alias_seed().name());
+    assert_eq!(public(&opened), public(&content.alias_seed()));
+    assert_ne!(opened.name(), other.alias_seed().name());
+    assert_ne!(public(&opened), public(&other.alias_seed()));
+    assert_ne!(public(&opened), alias(&phone, 1), "what the words bring back is another one");
+    assert_ne!(opened.name(), phone.alias_seed(0).unwrap().name());
 }
 
 #[test]

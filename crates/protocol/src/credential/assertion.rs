@@ -1,6 +1,6 @@
 //! What a credential can say.
 
-use super::{CredentialError, CredentialId};
+use super::{CredentialError, CredentialId, SeedName};
 use crate::feed::BlockHash;
 use crate::keys::{AgreementKey, DeviceKey, FeedKey, HybridKey, IdentityKey, SpaceKey};
 use crate::statement::{Sign, Signature, SignatureError, Statement, StatementKind, verify};
@@ -175,6 +175,8 @@ pub struct AppGrant {
     pub identity: bool,
     /// Which of its aliases the app knows.
     pub alias_epoch: u32,
+    /// Which seed that alias comes of; `None` for the seed that the 24 words bring back.
+    pub alias_seed: Option<SeedName>,
     /// Taken back.
     pub revoked: bool,
 }

@@ -5,7 +5,7 @@ use prost::Message;
 use super::assertion::{
     AdmittedFeed, AppGrant, AppKind, Assertion, Cut, DeviceProfile, IdentityProfile, MOST_CUTS,
 };
-use super::{CredentialError, CredentialId, Draft, LONGEST_BODY, MOST_PARENTS};
+use super::{CredentialError, CredentialId, Draft, LONGEST_BODY, MOST_PARENTS, SeedName};
 use crate::feed::BlockHash;
 use crate::keys::{AgreementKey, DeviceKey, FeedKey, HybridKey, IdentityKey, SpaceKey};
 use crate::statement::Signature;
@@ -166,6 +166,8 @@ struct AppGrantWire {
     alias_epoch: u32,
     #[prost(bool, tag = "9")]
     revoked: bool,
+    #[prost(bytes = "vec", optional, tag = "10")]
+    alias_seed: Option<Vec<u8>>,
 }
 
 const WEB: u32 = 1;
@@ -235,6 +237,7 @@ fn body_of(draft: &Draft) -> Body {
             identity: grant.identity,
             alias_epoch: grant.alias_epoch,
             revoked: grant.revoked,
+            alias_seed: grant.alias_seed.map(|name| name.as_bytes().to_vec()),
         }),
     };
     Body {
@@ -344,6 +347,7 @@ fn assertion(said: Said) -> Result<Assertion, CredentialError> {
             fields: wire.fields,
             identity: wire.identity,
             alias_epoch: wire.alias_epoch,
+            alias_seed: wire.alias_seed.as_deref().map(array).transpose()?.map(SeedName::from_bytes),
             revoked: wire.revoked,
         }),
     })

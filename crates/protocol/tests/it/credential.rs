@@ -1,6 +1,6 @@
 use halo_protocol::credential::{
     AppGrant, AppKind, Assertion, Credential, CredentialError, CredentialId, Draft, IdentityProfile,
-    LONGEST_BODY, MOST_PARENTS,
+    LONGEST_BODY, MOST_PARENTS, SeedName,
 };
 use halo_protocol::{SignatureError, Timestamp};
 use proptest::prelude::*;
@@ -17,6 +17,7 @@ pub(crate) fn grant() -> AppGrant {
         fields: vec!["name".into()],
         identity: false,
         alias_epoch: 1,
+        alias_seed: None,
         revoked: false,
     }
 }
@@ -48,20 +49,28 @@ fn any_assertion() -> impl Strategy<Value = Assertion> {
             device_key: Key::new(key).device(),
             cuts: Vec::new()
         }),
-        (any::<[u8; 16]>(), text, proptest::collection::vec(text, 0..5), any::<(bool, bool, bool, u32)>())
-            .prop_map(|(grant_id, client_id, scopes, (native, identity, revoked, alias_epoch))| {
-                Assertion::AppGrant(AppGrant {
-                    grant_id,
-                    client_id,
-                    name: None,
-                    kind: if native { AppKind::Native } else { AppKind::Web },
-                    fields: scopes.clone(),
-                    scopes,
-                    identity,
-                    alias_epoch,
-                    revoked,
-                })
-            }),
+        (
+            any::<[u8; 16]>(),
+            text,
+            proptest::collection::vec(text, 0..5),
+            any::<(bool, bool, bool, u32, Option<[u8; 32]>)>()
+        )
+            .prop_map(
+                |(grant_id, client_id, scopes, (native, identity, revoked, alias_epoch, seed))| {
+                    Assertion::AppGrant(AppGrant {
+                        grant_id,
+                        client_id,
+                        name: None,
+                        kind: if native { AppKind::Native } else { AppKind::Web },
+                        fields: scopes.clone(),
+                        scopes,
+                        identity,
+                        alias_epoch,
+                        alias_seed: seed.map(SeedName::from_bytes),
+                        revoked,
+                    })
+                }
+            ),
     ]
 }
 

@@ -6,8 +6,7 @@ use halo_mesh::PathKind;
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::{Assertion, Cut, DeviceProfile, Draft, MOST_CUTS, MOST_PARENTS};
 use halo_protocol::feed::{BlockHash, Payload};
-use halo_protocol::identity::IdentityState;
-use halo_protocol::{DeviceKey, FeedKey, SealTo, SpaceKey};
+use halo_protocol::{DeviceKey, FeedKey, SpaceKey};
 use zeroize::Zeroizing;
 
 use super::net::{NetworkSettings, Turn};
@@ -18,11 +17,9 @@ use super::view::{
 use crate::engine::{Engine, clock};
 use crate::epochs::FreshEpoch;
 use crate::error::WalletError;
-use crate::feeds::damaged;
 use crate::handle::Wallet;
 use crate::open::{Open, setting};
 use crate::request::GrantId;
-use crate::shares::Share;
 use crate::view::Event;
 
 const NO_DEVICE: WalletError = WalletError::NotFound { what: "the device" };
@@ -104,7 +101,8 @@ impl Wallet {
         .await
     }
 
-    /// Gives an app an alias that no removed device ever knew. It signs in anew, and takes the user for somebody new.
+    /// Gives an app an alias that no device knows which was removed by what this one has heard of. It signs in anew, and takes the
+    /// user for somebody new.
     ///
     /// # Errors
     /// [`WalletError::NotFound`]; [`WalletError::BadInput`] if it knows the identity itself.
@@ -421,58 +419,32 @@ impl Open {
         let halo = self.halo()?;
         let others: Vec<_> = self.spaces.rows.keys().copied().filter(|id| *id != halo).collect();
         let fresh = self.fresh_epochs(std::iter::once(halo).chain(others), &after)?;
-        let shares = match self.fresh_seeds(&after) {
-            // Whoever is removed may have filled the list of seeds. Apps know the user as before; the device is out all the same.
-            Err(WalletError::Keystore(error)) => {
-                tracing::warn!(%error, "there are no fresh seeds of private aliases");
-                Vec::new()
+        let (last, subject) = (credential.id(), *self.identity_key.as_bytes());
+        let mut said = vec![credential];
+        if let Some(seed) = fresh.first().map(FreshEpoch::alias_seed) {
+            // The keys that DXOS apps know the identity by are of a seed that the removed device knows.
+            for grant in self.moved_real(seed) {
+                said.push(self.sign(now, subject, grant.assertion(false), &[last])?);
             }
-            shares => shares?,
-        };
-        let seeds = self.keys.seal_alias_seeds()?;
+        }
         let event = AuditEvent::DeviceRevoked { device: key.to_string(), label };
-        let said = Payload {
-            credentials: vec![credential.bytes().to_vec()],
+        let payload = Payload {
+            credentials: said.iter().map(|credential| credential.bytes().to_vec()).collect(),
             epochs: fresh.iter().map(FreshEpoch::bytes).collect(),
-            shares,
             ..Payload::default()
         };
-        let done = self.record_with(
+        self.record_with(
             now,
             event,
-            said,
+            payload,
             |_, _| Ok(()),
             |tx| {
-                tx.add_credential(&credential)?;
-                fresh.iter().try_for_each(|fresh| fresh.keep(tx))?;
-                tx.put_sealed(crate::open::slot::ALIAS_SEED, &seeds)
+                said.iter().try_for_each(|credential| tx.add_credential(credential).map(drop))?;
+                fresh.iter().try_for_each(|fresh| fresh.keep(tx))
             },
-        );
-        if done.is_err() {
-            self.reload_seeds()?;
-        }
-        done?;
+        )?;
         self.begun(fresh)?;
-        self.learn(vec![credential])
-    }
-
-    /// Makes fresh seeds of private aliases, and seals them to those who are in by `state`.
-    fn fresh_seeds(&mut self, state: &IdentityState) -> Result<Vec<Vec<u8>>, WalletError> {
-        let keys = std::sync::Arc::get_mut(&mut self.keys).ok_or(WalletError::Busy)?;
-        let epoch = keys.alias_seed_epoch()?.saturating_add(1);
-        keys.rotate_alias_seed(epoch)?;
-        let own = SealTo::Hybrid(self.keys.hybrid_key().clone());
-        let to = self.recipients_by(state);
-        let others = to.iter().filter(|recipient| **recipient != own);
-        others.map(|recipient| Ok(Share::Seeds(self.keys.share_alias_seed(recipient)?).encode())).collect()
-    }
-
-    /// Forgets seeds that were made and not kept.
-    fn reload_seeds(&mut self) -> Result<(), WalletError> {
-        let kept = self.store.sealed(crate::open::slot::ALIAS_SEED)?;
-        let kept = kept.ok_or_else(|| damaged("the seed of the private aliases is missing"))?;
-        let keys = std::sync::Arc::get_mut(&mut self.keys).ok_or(WalletError::Busy)?;
-        Ok(keys.load_alias_seed(&kept)?)
+        self.learn(said)
     }
 
     /// Where the feeds of a device end: at what is here of them.
@@ -503,7 +475,7 @@ impl Open {
         Ok(cuts)
     }
 
-    /// The private aliases that were made before the newest seeds.
+    /// The private aliases, all of which a device knows that is in.
     fn known_aliases(&self) -> Vec<KnownAlias> {
         let mut known: Vec<KnownAlias> = self
             .grants
@@ -518,22 +490,5 @@ impl Open {
             .collect();
         known.sort_by(|a, b| a.client_id.cmp(&b.client_id));
         known
-    }
-
-    fn fresh_alias(&mut self, id: &GrantId) -> Result<(), WalletError> {
-        let mut grant = self.grants.get(id).cloned().ok_or(WalletError::NotFound { what: "the app" })?;
-        if grant.identity {
-            return Err(WalletError::BadInput {
-                what: "this app knows you by your identity, not by an alias".into(),
-            });
-        }
-        let seeds = self.keys.alias_seed_epoch()?;
-        grant.alias_epoch = grant.alias_epoch.saturating_add(1).max(seeds);
-        let event = AuditEvent::AliasMoved { grant: grant.row.id, client: grant.client_id.clone() };
-        let subject = *self.identity_key.as_bytes();
-        let grant_id = grant.row.id;
-        self.issue_credential(clock(), subject, grant.assertion(false), event, |tx| {
-            tx.drop_refresh_of(&grant_id)
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! Wallets on one machine that meet over a signaller, seen from inside.
 
+mod aliases;
 mod stolen;
 
 use std::path::PathBuf;

@@ -4,31 +4,31 @@
 use std::collections::BTreeMap;
 
 use halo_echo::replication::{MOST_CREDENTIALS_OF_AN_ISSUER, Open as _, RESERVED_FOR_REMOVALS, Timeframe};
+use halo_protocol::FeedKey;
 use halo_protocol::channel::HandshakeHash;
 use halo_protocol::credential::{Assertion, Credential, Draft};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Payload, SignedHead};
-use halo_protocol::{FeedKey, SealTo, Verified};
+use halo_protocol::Verified;
 
 use super::*;
 use crate::RevokeDevice;
 use crate::contents::epoch_row;
 use crate::engine::clock;
 use crate::feeds::run_of;
-use crate::shares::Share;
 
 /// The laptop at home, the phone, and the tablet that is going to be stolen.
-struct Three {
-    meeting: Meeting,
-    computers: [Computer; 3],
-    laptop: Wallet,
-    phone: Wallet,
-    tablet: Wallet,
-    home: SpaceId,
+pub(super) struct Three {
+    pub(super) meeting: Meeting,
+    pub(super) computers: [Computer; 3],
+    pub(super) laptop: Wallet,
+    pub(super) phone: Wallet,
+    pub(super) tablet: Wallet,
+    pub(super) home: SpaceId,
 }
 
 impl Three {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let meeting = Meeting::begin().await;
         let computers = [Computer::new(), Computer::new(), Computer::new()];
         let [laptop, phone, tablet] = [&computers[0], &computers[1], &computers[2]].map(Computer::on);
@@ -49,20 +49,20 @@ impl Three {
         Self { meeting, computers, laptop, phone, tablet, home }
     }
 
-    async fn halo(&self) -> SpaceId {
+    pub(super) async fn halo(&self) -> SpaceId {
         inside(&self.laptop, |open| open.halo().unwrap()).await
     }
 }
 
 /// A run of blocks, and what vouches for it.
-type Run = (Vec<Block>, Option<SignedHead>);
+pub(super) type Run = (Vec<Block>, Option<SignedHead>);
 
-async fn lengths(wallet: &Wallet, space: SpaceId) -> Timeframe {
+pub(super) async fn lengths(wallet: &Wallet, space: SpaceId) -> Timeframe {
     inside(wallet, move |open| open.feeds(space).unwrap().replica.timeframe()).await
 }
 
 /// What a device has on its disk of a space, from a number on in each feed.
-async fn kept(wallet: &Wallet, space: SpaceId, from: &Timeframe) -> Vec<Run> {
+pub(super) async fn kept(wallet: &Wallet, space: SpaceId, from: &Timeframe) -> Vec<Run> {
     let from = from.clone();
     inside(wallet, move |open| {
         let rows = open.store.feeds(&space.to_string()).unwrap();
@@ -76,14 +76,14 @@ async fn kept(wallet: &Wallet, space: SpaceId, from: &Timeframe) -> Vec<Run> {
 }
 
 /// Brings blocks to a device by whatever way.
-async fn bring(wallet: &Wallet, space: SpaceId, runs: Vec<Run>) {
+pub(super) async fn bring(wallet: &Wallet, space: SpaceId, runs: Vec<Run>) {
     for (blocks, head) in runs {
         let _ = wallet.job(move |engine| engine.ingest(space, blocks, head.as_ref())).await.unwrap();
     }
 }
 
 /// What of some blocks a device can read.
-async fn read(wallet: &Wallet, space: SpaceId, runs: &[Run]) -> Vec<Payload> {
+pub(super) async fn read(wallet: &Wallet, space: SpaceId, runs: &[Run]) -> Vec<Payload> {
     let blocks: Vec<Block> = runs.iter().flat_map(|(blocks, _)| blocks.clone()).collect();
     inside(wallet, move |open| {
         let contents = &open.feeds(space).unwrap().contents;
@@ -94,7 +94,7 @@ async fn read(wallet: &Wallet, space: SpaceId, runs: &[Run]) -> Vec<Payload> {
 }
 
 /// The thief begins epochs of its own, with a number higher than anybody's.
-async fn begin_epochs(thief: &Wallet, spaces: [SpaceId; 2]) {
+pub(super) async fn begin_epochs(thief: &Wallet, spaces: [SpaceId; 2]) {
     inside(thief, move |open| {
         let halo = open.halo().unwrap();
         let own = open.keys.device_key();
@@ -120,7 +120,7 @@ async fn numbers(wallet: &Wallet, space: SpaceId) -> Vec<u64> {
     .await
 }
 
-fn revoke(key: DeviceKey) -> RevokeDevice {
+pub(super) fn revoke(key: DeviceKey) -> RevokeDevice {
     RevokeDevice { device_key: key.to_string(), phrase: None, passphrase: None }
 }
 
@@ -306,30 +306,6 @@ async fn nobody_passes_on_the_key_of_an_epoch_whose_removal_they_have_not_heard_
     });
     let (all, first, given) = given.await;
     assert!(all > 1 && given == [first], "the first epoch is the tablet's as well, and it gets {given:?}");
-}
-
-// threat: 38
-#[tokio::test]
-async fn a_device_that_fills_the_list_of_seeds_is_removed_all_the_same() {
-    let three = Three::new().await;
-    let (home, thief) = (three.home, device(&three.tablet).await);
-    let to = inside(&three.laptop, |open| SealTo::Hybrid(open.keys.hybrid_key().clone())).await;
-    inside(&three.tablet, move |open| {
-        Arc::get_mut(&mut open.keys).unwrap().rotate_alias_seed(u32::MAX).unwrap();
-        let share = Share::Seeds(open.keys.share_alias_seed(&to).unwrap()).encode();
-        let halo = open.halo().unwrap();
-        let said = Payload { shares: vec![share], ..Payload::default() };
-        open.say(halo, said, |_, _| Ok(()), |_| Ok(())).unwrap();
-    })
-    .await;
-    put(&three.tablet, home, "Bread").await;
-    until(&three.laptop, "the seeds", async |laptop| {
-        inside(laptop, |open| open.keys.alias_seed_epoch().unwrap()).await == u32::MAX
-    })
-    .await;
-    three.laptop.revoke_device(revoke(thief)).await.unwrap();
-    let is_out = inside(&three.laptop, move |open| open.state.devices[&thief].revoked);
-    assert!(is_out.await);
 }
 
 // threat: 38
