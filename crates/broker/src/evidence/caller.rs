@@ -80,12 +80,14 @@ impl Caller {
         }
     }
 
-    /// Whose limits count: a program cannot get more by claiming many origins.
+    /// Whose limits count: a program cannot get more by claiming many origins, nor use up what is somebody else's. Of whom the kernel
+    /// could not tell who it is, all count as one.
     pub(crate) fn limited_as(&self) -> String {
         match (&self.owner, self.origin()) {
             (Owner::Process(process), _) if !process.browser => {
                 process.path.clone().unwrap_or_else(|| format!("pid {}", process.pid))
             }
+            (Owner::Unsure, _) => "unknown".to_owned(),
             (_, Some(origin)) => origin.to_owned(),
             (Owner::Process(process), None) => process.name.clone(),
             (_, None) => "unknown".to_owned(),

@@ -30,7 +30,7 @@ pub(super) async fn ask(
     body: Bytes,
 ) -> Result<Response, OAuthError> {
     let params = Params::of_form(&headers, &body)?;
-    let instance = dpop::instance(&face, &headers, &Method::POST, "/bc-authorize", None)?;
+    let instance = dpop::instance(&face, &caller, &headers, &Method::POST, "/bc-authorize", None)?;
     let client = Client::of(&caller, params.get("client_id"))?;
     // There is one user here, so a hint is welcome and needless; two would contradict each other.
     let hints = ["login_hint", "login_hint_token", "id_token_hint"];

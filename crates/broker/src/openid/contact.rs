@@ -116,7 +116,7 @@ pub(super) async fn reveal(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, OAuthError> {
-    let instance = dpop::instance(&face, &headers, &Method::POST, "/halo/reveal", None)?
+    let instance = dpop::instance(&face, &caller, &headers, &Method::POST, "/halo/reveal", None)?
         .ok_or_else(|| OAuthError::invalid_proof("a first contact needs a DPoP proof"))?;
     let reveal: Reveal = serde_json::from_slice(&body)
         .map_err(|_| OAuthError::invalid_request("the body must be {request_id, app_nonce}"))?;

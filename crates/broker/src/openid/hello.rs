@@ -32,7 +32,7 @@ pub(super) async fn hello(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, OAuthError> {
-    let instance = dpop::instance(&face, &headers, &Method::POST, "/halo/hello", None)?
+    let instance = dpop::instance(&face, &caller, &headers, &Method::POST, "/halo/hello", None)?
         .ok_or_else(|| OAuthError::invalid_proof("there is no DPoP proof"))?;
     let hello: Hello = serde_json::from_slice(&body)
         .map_err(|_| OAuthError::invalid_request("the body must be {challenge}"))?;

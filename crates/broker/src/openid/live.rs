@@ -149,7 +149,9 @@ fn greet(face: &Arc<Face>, caller: &Caller, text: &str) -> Result<(String, Acces
         .filter(|hello: &Hello| hello.kind == "hello")
         .ok_or_else(|| OAuthError::invalid_request("the first frame must be a hello"))?;
     let instance = match &hello.dpop {
-        Some(proof) => Some(dpop::check(face, proof, &Method::GET, "/halo", Some(&hello.access_token))?),
+        Some(proof) => {
+            Some(dpop::check(face, caller, proof, &Method::GET, "/halo", Some(&hello.access_token))?)
+        }
         None => None,
     };
     let access = userinfo::check(face, caller, &hello.access_token, instance.as_deref())?;

@@ -34,7 +34,7 @@ pub(super) async fn push(
     body: Bytes,
 ) -> Result<Response, OAuthError> {
     let params = Params::of_form(&headers, &body)?;
-    let instance = dpop::instance(&face, &headers, &Method::POST, "/par", None)?;
+    let instance = dpop::instance(&face, &caller, &headers, &Method::POST, "/par", None)?;
     let client = Client::of(&caller, params.get("client_id"))?;
     if params.get("request_uri").is_some() {
         return Err(OAuthError::invalid_request("request_uri cannot be pushed"));

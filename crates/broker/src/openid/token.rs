@@ -50,7 +50,7 @@ pub(super) async fn token(
     body: Bytes,
 ) -> Result<Response, OAuthError> {
     let params = Params::of_form(&headers, &body)?;
-    let instance = dpop::instance(&face, &headers, &Method::POST, "/token", None)?;
+    let instance = dpop::instance(&face, &caller, &headers, &Method::POST, "/token", None)?;
     let client = Client::of(&caller, params.get("client_id"))?;
     let source = caller.source().ok_or_else(|| {
         OAuthError::new("unauthorized_client", "the program behind this connection could not be found")

@@ -53,7 +53,7 @@ pub(super) fn resource(
     let (scheme, token) = value.split_once(' ').ok_or_else(|| refused("there is no access token"))?;
     let token = token.trim();
     let instance = if scheme.eq_ignore_ascii_case("DPoP") {
-        let proof = dpop::instance(face, headers, method, path, Some(token))
+        let proof = dpop::instance(face, caller, headers, method, path, Some(token))
             .map_err(|error| error.challenging("DPoP"))?;
         Some(proof.ok_or_else(|| OAuthError::invalid_proof("there is no proof").challenging("DPoP"))?)
     } else if scheme.eq_ignore_ascii_case("Bearer") {
