@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 const TURN: u8 = 0x5A;
 /// Memory is looked through in windows of this size.
 const STEP: usize = 1 << 20;
-/// A needle is found by any piece of this length.
+/// A needle is found by any piece of this length; a shorter one by all of it.
 const PIECE: usize = 16;
 
 /// Something to look for; its own bytes are kept turned round.
@@ -44,7 +44,7 @@ impl Needle {
     }
 }
 
-/// Counts the pieces (of 16 bytes) of `needles` in all memory that this process can write.
+/// Counts the pieces (of 16 bytes, or whole needles that are shorter) of `needles` in all memory that this process can write.
 #[must_use]
 pub fn search(needles: &[Needle]) -> usize {
     search_of("self", needles)
@@ -57,7 +57,8 @@ pub fn search_in(pid: u32, needles: &[Needle]) -> usize {
 }
 
 fn search_of(process: &str, needles: &[Needle]) -> usize {
-    let pieces: Vec<&[u8]> = needles.iter().flat_map(|needle| needle.0.chunks_exact(PIECE)).collect();
+    let pieces: Vec<&[u8]> =
+        needles.iter().flat_map(|needle| needle.0.chunks_exact(PIECE.min(needle.0.len()))).collect();
     let mut begins = [false; 256];
     for piece in &pieces {
         begins[usize::from(piece[0] ^ TURN)] = true;

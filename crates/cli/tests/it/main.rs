@@ -11,6 +11,8 @@
 mod app;
 mod arguments;
 mod bars;
+#[cfg(target_os = "linux")]
+mod blind;
 mod crash;
 mod daemon;
 mod devices;
