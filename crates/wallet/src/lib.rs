@@ -41,6 +41,9 @@ mod models;
 mod open;
 mod paths;
 mod phrase;
+#[cfg(all(test, target_os = "linux"))]
+#[path = "link/tests/process.rs"]
+mod process;
 mod profile;
 mod put;
 mod qr;

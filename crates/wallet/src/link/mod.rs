@@ -46,4 +46,4 @@ fn refusal(why: Refused) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

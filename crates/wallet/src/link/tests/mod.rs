@@ -1,6 +1,8 @@
 //! Wallets on one machine that meet over a signaller, seen from inside.
 
 mod aliases;
+#[cfg(target_os = "linux")]
+pub(crate) mod powercut;
 mod stolen;
 
 use std::path::PathBuf;
