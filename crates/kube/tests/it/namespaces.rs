@@ -108,15 +108,16 @@ fn without_udp_everything_goes_through_the_relay() {
 #[test]
 fn a_bad_line_delays_and_loses_nothing() {
     let mut network = Network::new();
+    // 100 ms from one to the other, and one packet in twenty lost on the way.
     let line = Line { delay: Duration::from_millis(50), lost: 5 };
-    let (a, b) = (network.machine_behind(line), network.machine_behind(line));
+    let (a, b) = (network.machine_behind(line), network.machine_behind(Line { lost: 0, ..line }));
     let world = world_of(network, a, b);
     let (mut a, mut b) = world.devices();
     hears(&mut a, "path Direct");
-    a.tell("say 50");
-    hears(&mut b, "heard 50");
-    b.tell("say 50");
-    hears(&mut a, "heard 50");
+    a.tell("say 100");
+    hears(&mut b, "heard 100");
+    b.tell("say 100");
+    hears(&mut a, "heard 100");
 }
 
 #[test]
