@@ -5,8 +5,8 @@
 //! Proofs from before this process began are refused: an earlier one may have seen them.
 //!
 //! Room is shared out: who asks has a share of its own that nobody else can use up, and beyond that takes from what all have
-//! together. So whoever fills it, or however many do so together, keep nobody else from signing in. Where a proof was
-//! used does not matter: it works once.
+//! together. So whoever fills it, and be it all sources but one together, keeps nobody else from signing in. Where a proof
+//! was used does not matter: it works once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
