@@ -70,10 +70,8 @@ impl Open {
     /// a removed one said of an app may be there to make the next account one that it knows.
     pub(crate) fn alias_for(&mut self, grant: &Grant) -> Result<Which, WalletError> {
         let before = self.credentials().iter().map(|credential| credential.said());
-        let before = before.filter(|said| {
-            let by = DeviceKey::from_bytes(&said.issuer).ok().and_then(|by| self.state.devices.get(&by));
-            by.is_some_and(|by| !by.revoked)
-        });
+        let before =
+            before.filter(|said| DeviceKey::from_bytes(&said.issuer).is_ok_and(|by| self.state.is_in(&by)));
         let known = before.filter_map(|said| match &said.assertion {
             Assertion::AppGrant(said) if grant.is_for_app_of(said) && !said.revoked => {
                 Some((said.alias_epoch, said.alias_seed))

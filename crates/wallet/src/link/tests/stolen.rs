@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use halo_echo::replication::{MOST_CREDENTIALS_OF_AN_ISSUER, Open as _, RESERVED_FOR_REMOVALS, Timeframe};
 use halo_protocol::FeedKey;
+use halo_protocol::Verified;
 use halo_protocol::channel::HandshakeHash;
 use halo_protocol::credential::{Assertion, Credential, Draft};
 use halo_protocol::epoch::Epoch;
 use halo_protocol::feed::{Block, Payload, SignedHead};
-use halo_protocol::Verified;
 
 use super::*;
 use crate::RevokeDevice;
