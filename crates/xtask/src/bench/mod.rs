@@ -74,9 +74,8 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
             .output()?;
     }
     if wants(&["echo"]) {
-        printed += &Run::cargo(place)
-            .args(["bench", "--locked", "--workspace", "--bench", "echo"])
-            .output()?;
+        printed +=
+            &Run::cargo(place).args(["bench", "--locked", "--workspace", "--bench", "echo"]).output()?;
         // With what it is compared with it is a workspace of its own.
         printed += &Run::cargo(place)
             .env("CARGO_TARGET_DIR", place.target.join("bench"))
