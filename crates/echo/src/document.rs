@@ -97,7 +97,7 @@ impl Document {
 
     /// Applies a whole document or further changes.
     ///
-    /// After an error the document may have taken a part: load it anew.
+    /// After an error nothing is in the document any more: load it anew.
     ///
     /// # Errors
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
@@ -107,7 +107,7 @@ impl Document {
 
     /// Takes in all that another replica has of this document, such as a snapshot says.
     ///
-    /// After an error the document may have taken a part: load it anew.
+    /// After an error nothing is in the document any more: load it anew.
     ///
     /// # Errors
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
@@ -142,9 +142,18 @@ impl Document {
     fn take(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
         guard::check(bytes)?;
         let before = self.heads();
-        self.inner.load_incremental(bytes).map_err(|error| EchoError::malformed("document", error))?;
-        let known = self.heads() == before;
-        Ok(Change { known, waits: !self.inner.get_missing_deps(&[]).is_empty() })
+        let taken = guard::caught(|| {
+            self.inner.load_incremental(bytes).map_err(|error| EchoError::malformed("document", error))?;
+            let known = self.heads() == before;
+            Ok(Change { known, waits: !self.inner.get_missing_deps(&[]).is_empty() })
+        });
+        taken.inspect_err(|_| *self = Self::empty())
+    }
+
+    /// Whether [`Self::load`] takes a document that was saved: not one of more operations than it lets pass.
+    #[must_use]
+    pub fn loads(saved: &[u8]) -> bool {
+        guard::check(saved).is_ok()
     }
 
     /// About how many bytes it takes when it is saved.
@@ -237,13 +246,13 @@ impl Document {
     /// The objects in it, by id, as JSON: texts as strings, bytes as base64. Not the links of a directory, which are many.
     #[must_use]
     pub fn objects(&self) -> Value {
-        let objects = match self.inner.get(ROOT, "objects") {
+        guard::caught(|| match self.inner.get(ROOT, "objects") {
             Ok(Some((automerge::Value::Object(ObjType::Map), id))) => {
-                ReadDoc::hydrate(&self.inner, &id, None).ok()
+                Ok(ReadDoc::hydrate(&self.inner, &id, None).map_or(Value::Null, |found| json(found, DEEPEST)))
             }
-            _ => None,
-        };
-        objects.map_or(Value::Null, |objects| json(objects, DEEPEST))
+            _ => Ok(Value::Null),
+        })
+        .unwrap_or(Value::Null)
     }
 }
 

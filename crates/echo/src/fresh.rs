@@ -74,7 +74,7 @@ impl Beginning {
     /// Writes the document of a new item, by the pen that wrote the beginning.
     ///
     /// # Errors
-    /// [`EchoError::Malformed`] for an item that does not read as what it is.
+    /// [`EchoError::TooLarge`], [`EchoError::Malformed`] for an item that does not read as what it is.
     pub fn with_item(
         &self,
         pen: Pen,
@@ -97,6 +97,9 @@ impl Beginning {
             author: None,
         });
         let bytes = [self.saved.as_slice(), change.raw_bytes()].concat();
+        if bytes.len() > LARGEST_CHUNK {
+            return Err(EchoError::TooLarge { what: "an item", size: bytes.len(), most: LARGEST_CHUNK });
+        }
         let items = match is_shallow(&item.data, DEEPEST - OUTSIDE) {
             true => Item::read(document, &item.id, &object).into_iter().collect(),
             // It is cut off where it is read.
@@ -113,7 +116,13 @@ impl Beginning {
         let is_next = change.deps() == self.heads
             && change.start_op() == self.next
             && change.seq() == if *change.actor_id() == self.actor { 2 } else { 1 };
-        if !(is_whole && is_next) || change.len() > MOST_OPERATIONS {
+        // Each actor is there for something: that of the beginning for the map that the item is in.
+        let others: &[ActorId] = match *change.actor_id() == self.actor {
+            true => &[],
+            false => std::slice::from_ref(&self.actor),
+        };
+        let counts = change.len() <= MOST_OPERATIONS && u32::try_from(change.max_op()).is_ok();
+        if !(is_whole && is_next && counts) || change.other_actor_ids() != others {
             return None;
         }
         let (id, object) = Reader::read(self, &change.decode())?;
@@ -132,15 +141,18 @@ impl NewDocument {
         }
         // Before Automerge sees it, which takes the numbers of actors for granted.
         guard::check(bytes).ok()?;
-        if let Some(found) = last.as_ref().and_then(|beginning| beginning.read(document, bytes)) {
-            return Some(found);
-        }
-        let (first, rest) = guard::first(bytes)?;
-        if rest.is_empty() {
-            return None;
-        }
-        let beginning = Beginning::of(&Document::load(first).ok()?, first)?;
-        last.insert(beginning).read(document, bytes)
+        let mut read = || {
+            if let Some(found) = last.as_ref().and_then(|beginning| beginning.read(document, bytes)) {
+                return Some(found);
+            }
+            let (first, rest) = guard::first(bytes)?;
+            if rest.is_empty() {
+                return None;
+            }
+            let beginning = Beginning::of(&Document::load(first).ok()?, first)?;
+            last.insert(beginning).read(document, bytes)
+        };
+        guard::caught(|| Ok(read())).ok()?
     }
 }
 
@@ -322,6 +334,7 @@ fn is_shallow<'a>(values: impl IntoIterator<Item = (&'a String, &'a Value)>, dep
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
+    use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::item::ItemKind;
@@ -367,7 +380,7 @@ mod tests {
         #[test]
         fn whatever_is_read_at_once_is_what_automerge_reads(
             data in value(), edits in proptest::collection::vec((0..9_u8, value()), 0..3),
-            at: prop::sample::Index, with: u8,
+            at: prop::sample::Index,
         ) {
             let id = DocumentId::from_random([1; 16]);
             let mut document = Document::directory(pen(1), "00").unwrap();
@@ -392,10 +405,100 @@ mod tests {
             };
             same(&bytes)?;
             same(&document.save())?;
-            let place = at.index(bytes.len());
-            same(&bytes[..place])?;
-            bytes[place] = with;
-            same(&bytes)?;
+            same(&bytes[..at.index(bytes.len())])?;
         }
+
+        // threat: 21
+        #[test]
+        fn what_contradicts_itself_is_read_by_nobody_or_by_both(
+            data in value(), by_another in any::<bool>(),
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4_u8), 1..4),
+        ) {
+            let id = DocumentId::from_random([1; 16]);
+            let first = Document::directory(pen(1), "00").unwrap().save();
+            let mut document = Document::load(&first).unwrap();
+            let data = json!({ "a": data, "b": "text" }).as_object().unwrap().clone();
+            let one = NewItem { id: "A".into(), typename: "t".into(), data, ..NewItem::default() };
+            let change = document.put_item(pen(if by_another { 2 } else { 1 }), &one).unwrap();
+            let mut body = body(&change).to_vec();
+            for (at, with, kind) in edits {
+                let at = at.index(body.len());
+                match kind {
+                    0 => body[at] = with,
+                    1 => body[at] = body[at].wrapping_add(1),
+                    2 => body.insert(at, with),
+                    _ => drop(body.remove(at)),
+                }
+            }
+            // The checksum is right: what is wrong is what it says.
+            let bytes = [first, chunk(&body)].concat();
+            let whole = Document::load(&bytes);
+            if let Some(read) = NewDocument::read(id, &bytes, &mut None) {
+                let whole = whole.unwrap();
+                prop_assert_eq!(&read.items, &Item::all_in(id, &whole.objects()));
+                prop_assert_eq!(vec![read.head], whole.heads());
+            }
+        }
+    }
+
+    /// What a change says, behind its header.
+    fn body(change: &[u8]) -> &[u8] {
+        let header = 9 + change[9..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+        &change[header..]
+    }
+
+    /// A change that says this, with the checksum it has then.
+    fn chunk(body: &[u8]) -> Vec<u8> {
+        let mut said = vec![1];
+        let mut length = body.len();
+        while length > 0x7f {
+            said.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        said.push(u8::try_from(length).unwrap());
+        said.extend(body);
+        let digest = Sha256::digest(&said);
+        [&[0x85, 0x6f, 0x4a, 0x83], &digest[..4], &said].concat()
+    }
+
+    fn made_by_hand(edit: impl FnOnce(&mut ExpandedChange)) -> Vec<u8> {
+        let beginning = Beginning::new(pen(1), "00").unwrap();
+        let item = NewItem { id: "A".into(), typename: "t".into(), ..NewItem::default() };
+        let made = beginning.with_item(pen(1), DocumentId::from_random([1; 16]), &item).unwrap();
+        let change = made.bytes.strip_prefix(beginning.saved.as_slice()).unwrap();
+        let mut change = Change::try_from(change).unwrap().decode();
+        edit(&mut change);
+        [beginning.saved.as_slice(), Change::from(change).raw_bytes()].concat()
+    }
+
+    // threat: 21
+    #[test]
+    fn an_actor_that_does_nothing_is_read_by_nobody() {
+        let id = DocumentId::from_random([1; 16]);
+        let good = made_by_hand(|_| {});
+        assert!(NewDocument::read(id, &good, &mut None).is_some());
+        let beginning = Document::directory(pen(1), "00").unwrap().save();
+        let change = good.strip_prefix(beginning.as_slice()).unwrap();
+        let mut said = body(change).to_vec();
+        // One head, an actor of 16 bytes, sequence number, first operation, time, message: then no other actor.
+        let others = 1 + 32 + 1 + 16 + said[50..].iter().position(|byte| *byte == 0).unwrap() + 1;
+        assert_eq!(said[others], 0, "no other actor");
+        said.splice(others..=others, [1, 2, 9, 9]);
+        let bytes = [beginning, chunk(&said)].concat();
+        assert!(NewDocument::read(id, &bytes, &mut None).is_none());
+        assert!(Document::load(&bytes).is_err(), "Automerge panics, and that is an error");
+    }
+
+    #[test]
+    fn an_item_that_no_device_would_take_is_not_made() {
+        let text = "a".repeat(LARGEST_CHUNK);
+        let data = json!({ "text": text }).as_object().unwrap().clone();
+        let item = NewItem { id: "A".into(), typename: "t".into(), data, ..NewItem::default() };
+        let id = DocumentId::from_random([1; 16]);
+        let beginning = Beginning::new(pen(1), "00").unwrap();
+        assert!(matches!(beginning.with_item(pen(1), id, &item), Err(EchoError::TooLarge { .. })));
+        let data = json!({ "text": "a".repeat(1_050_000) }).as_object().unwrap().clone();
+        let made = beginning.with_item(pen(1), id, &NewItem { data, ..item }).unwrap();
+        assert!(Document::load(&made.bytes).is_ok(), "what is made can be opened again");
     }
 }

@@ -3,10 +3,16 @@
 //! Columns are run-length encoded and may be deflated, so a hundred bytes can claim a billion operations. Here the runs
 //! are added up and nothing is expanded. Format: the Automerge binary format specification, chunks and columns.
 
+use std::panic::AssertUnwindSafe;
+
 use crate::error::EchoError;
 
-/// Operations and changes in one chunk, at most.
+/// Operations and changes in one chunk, at most; or
 pub(crate) const MOST_ROWS: u64 = 1_000_000;
+/// so many for each of its bytes, since those that were written one by one take room,
+const ROWS_OF_A_BYTE: u64 = 4;
+/// and no more than these.
+const MOST_ROWS_EVER: u64 = 16_000_000;
 /// What all deflated parts of one message may come to.
 const MOST_INFLATED: usize = 64 * 1024 * 1024;
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -22,6 +28,16 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), EchoError> {
         chunk(&mut rest, &mut inflated).map_err(|why| EchoError::malformed("document", why))?;
     }
     Ok(())
+}
+
+/// Does something with Automerge, which takes for granted of bytes what [`check`] does not know of (which change comes
+/// after which, what an object is), and panics where it is not so. What it worked on is in no state then.
+///
+/// # Errors
+/// [`EchoError::Malformed`] in place of a panic.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, EchoError>) -> Result<T, EchoError> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(EchoError::malformed("document", "it contradicts itself")))
 }
 
 /// The first chunk, and what is behind it.
@@ -41,19 +57,20 @@ fn chunk(rest: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
     let kind = rest.byte()?;
     let length = rest.length()?;
     let mut body = Reader(rest.take(length)?);
+    let most = (length as u64).saturating_mul(ROWS_OF_A_BYTE).clamp(MOST_ROWS, MOST_ROWS_EVER);
     match kind {
-        0 => document(&mut body, inflated),
-        1 => change(&mut body, inflated),
+        0 => document(&mut body, most, inflated),
+        1 => change(&mut body, most, inflated),
         2 => {
             let whole = inflate(body.0, inflated)?;
-            change(&mut Reader(&whole), inflated)
+            change(&mut Reader(&whole), most, inflated)
         }
         // Bundles are neither saved nor sent by anybody we talk to.
         _ => Err("its kind of chunk is not known here"),
     }
 }
 
-fn change(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
+fn change(body: &mut Reader<'_>, most: u64, inflated: &mut usize) -> Checked<()> {
     let deps = body.count(32)?;
     body.take(deps.saturating_mul(32))?;
     body.prefixed()?; // Actor.
@@ -66,10 +83,10 @@ fn change(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
         body.prefixed()?; // Another actor.
     }
     let columns = body.columns()?;
-    body.read_columns(&columns, others + 1, inflated)
+    body.read_columns(&columns, &Limits { actors: others + 1, rows: most }, inflated)
 }
 
-fn document(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
+fn document(body: &mut Reader<'_>, most: u64, inflated: &mut usize) -> Checked<()> {
     let actors = body.count(1)?;
     for _ in 0..actors {
         body.prefixed()?; // An actor.
@@ -78,8 +95,9 @@ fn document(body: &mut Reader<'_>, inflated: &mut usize) -> Checked<()> {
     body.take(heads.saturating_mul(32))?;
     let changes = body.columns()?;
     let operations = body.columns()?;
-    body.read_columns(&changes, actors, inflated)?;
-    body.read_columns(&operations, actors, inflated)
+    let limits = Limits { actors, rows: most };
+    body.read_columns(&changes, &limits, inflated)?;
+    body.read_columns(&operations, &limits, inflated)
 }
 
 fn inflate(bytes: &[u8], inflated: &mut usize) -> Checked<Vec<u8>> {
@@ -88,6 +106,12 @@ fn inflate(bytes: &[u8], inflated: &mut usize) -> Checked<Vec<u8>> {
         .map_err(|_| "a deflated part is broken, or too large")?;
     *inflated += whole.len();
     Ok(whole)
+}
+
+/// What the columns of a chunk may say.
+struct Limits {
+    actors: usize,
+    rows: u64,
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -156,24 +180,29 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| Ok((self.number()?, self.length()?))).collect()
     }
 
-    fn read_columns(&mut self, columns: &[(u64, usize)], actors: usize, inflated: &mut usize) -> Checked<()> {
+    fn read_columns(
+        &mut self,
+        columns: &[(u64, usize)],
+        limits: &Limits,
+        inflated: &mut usize,
+    ) -> Checked<()> {
         for (specification, length) in columns {
             let data = self.take(*length)?;
             if specification & DEFLATED == 0 {
-                Reader(data).column(specification & 7, actors)?;
+                Reader(data).column(specification & 7, limits)?;
             } else {
-                Reader(&inflate(data, inflated)?).column(specification & 7, actors)?;
+                Reader(&inflate(data, inflated)?).column(specification & 7, limits)?;
             }
         }
         Ok(())
     }
 
     /// Adds up the runs of one column.
-    fn column(&mut self, kind: u64, actors: usize) -> Checked<()> {
+    fn column(&mut self, kind: u64, limits: &Limits) -> Checked<()> {
         let mut rows: u64 = 0;
         let mut add = |count: u64| {
             rows = rows.saturating_add(count);
-            if rows > MOST_ROWS { Err("it claims more than a million rows") } else { Ok(()) }
+            if rows > limits.rows { Err("it claims more than a million rows") } else { Ok(()) }
         };
         // 7: raw bytes, whose lengths another column gives.
         while kind != 7 && !self.0.is_empty() {
@@ -185,12 +214,12 @@ impl<'a> Reader<'a> {
                 0 => add(self.number()?)?, // Nulls.
                 run if run > 0 => {
                     add(run.unsigned_abs())?;
-                    self.value(kind, actors)?;
+                    self.value(kind, limits)?;
                 }
                 literals => {
                     add(literals.unsigned_abs())?;
                     for _ in 0..literals.unsigned_abs() {
-                        self.value(kind, actors)?;
+                        self.value(kind, limits)?;
                     }
                 }
             }
@@ -198,10 +227,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn value(&mut self, kind: u64, actors: usize) -> Checked<()> {
+    fn value(&mut self, kind: u64, limits: &Limits) -> Checked<()> {
         match kind {
             // The number of an actor.
-            1 if self.length()? >= actors => Err("it names an actor that is not there"),
+            1 if self.length()? >= limits.actors => Err("it names an actor that is not there"),
             1 => Ok(()),
             5 => self.prefixed().map(|_| ()),
             _ => self.number().map(|_| ()),

@@ -13,7 +13,7 @@ pub struct SyncState(State);
 impl Document {
     /// Takes a sync message; returns what was new in it, as changes.
     ///
-    /// After an error the document may have taken a part: load it anew.
+    /// After an error nothing is in the document any more: load it anew.
     ///
     /// # Errors
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
@@ -31,13 +31,13 @@ impl Document {
             guard::check(changes)?;
         }
         let before = self.heads();
-        self.inner()
-            .receive_sync_message(&mut state.0, message)
-            .map_err(|error| EchoError::malformed("sync message", error))?;
-        if self.heads() == before {
-            return Ok(Vec::new());
-        }
-        let fresh = self.since(&before);
+        let taken = guard::caught(|| {
+            self.inner()
+                .receive_sync_message(&mut state.0, message)
+                .map_err(|error| EchoError::malformed("sync message", error))?;
+            Ok(if self.heads() == before { Vec::new() } else { self.since(&before) })
+        });
+        let fresh = taken.inspect_err(|_| *self = Self::empty())?;
         self.grow(fresh.len())?;
         Ok(fresh)
     }
@@ -50,9 +50,11 @@ impl Document {
         let mut message =
             Message::decode(message).map_err(|error| EchoError::malformed("sync message", error))?;
         message.changes = automerge::sync::ChunkList::empty();
-        self.inner()
-            .receive_sync_message(&mut state.0, message)
-            .map_err(|error| EchoError::malformed("sync message", error))
+        guard::caught(|| {
+            self.inner()
+                .receive_sync_message(&mut state.0, message)
+                .map_err(|error| EchoError::malformed("sync message", error))
+        })
     }
 
     /// What to say to the peer next; none while it has everything, or an answer is awaited.

@@ -7,7 +7,7 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{AutomergeError, ChangeHash, ObjId, ObjType, PatchLog, ROOT, ReadDoc, Value as Stored};
 use serde_json::{Map, Value, json};
 
-use crate::document::Document;
+use crate::document::{Document, LARGEST_CHUNK};
 use crate::error::EchoError;
 use crate::item::{EXPANDO, Item, ItemKind};
 use crate::model::{ObjectEdit, ObjectModel, put, refused};
@@ -204,6 +204,10 @@ impl Document {
         tx.commit_with(CommitOptions::default().with_time(pen.seconds));
         // It had all of those, of course.
         let change = self.view().save_after(&before);
+        if change.len() > LARGEST_CHUNK {
+            // No other device would take it.
+            return Err(EchoError::TooLarge { what: "a change", size: change.len(), most: LARGEST_CHUNK });
+        }
         self.grow(change.len())?;
         Ok(change)
     }

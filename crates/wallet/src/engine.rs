@@ -6,6 +6,7 @@
 //! never wait for this thread.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -180,7 +181,7 @@ impl Engine {
             };
             self.tick();
             if let Some(job) = job {
-                job(&mut self);
+                self.carry_out(job);
             }
             self.spread();
             self.watch_arrival();
@@ -188,6 +189,17 @@ impl Engine {
         }
         self.lock(LockReason::Closing);
         self.publish();
+    }
+
+    /// Does a job. One that comes to no end by a fault of ours takes nobody else's along: whoever asked for it is told
+    /// that there is no answer, the store has nothing of it, and what is in memory of spaces is read anew.
+    fn carry_out(&mut self, job: Job) {
+        if catch_unwind(AssertUnwindSafe(|| job(self))).is_err() {
+            tracing::error!("something was given up halfway, please report this");
+            if let Some(open) = &mut self.open {
+                open.spaces.forget_all();
+            }
+        }
     }
 
     /// How long nothing happens by itself.

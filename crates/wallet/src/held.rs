@@ -201,8 +201,7 @@ pub(crate) fn keep_documents(
             // What is fresh is all of it.
             tx.save_document(space, id.as_bytes(), bytes)?;
             (held.is_new, held.changes, held.saved) = (false, 0, bytes.len());
-        } else if held.changes > held.saved.max(SMALL) {
-            let saved = held.document.save();
+        } else if let Some(saved) = held.folded() {
             tx.save_document(space, id.as_bytes(), &saved)?;
             grown += size(saved.len()) - size(held.saved) - size(held.changes);
             (held.changes, held.saved) = (0, saved.len());
@@ -324,6 +323,14 @@ pub(crate) struct Held {
     /// Not in the store yet.
     pub(crate) is_new: bool,
     used: u64,
+}
+
+impl Held {
+    /// All of it, where the changes have become more than the rest; not where it would not be taken as one any more.
+    fn folded(&self) -> Option<Vec<u8>> {
+        let saved = (self.changes > self.saved.max(SMALL)).then(|| self.document.save())?;
+        Document::loads(&saved).then_some(saved)
+    }
 }
 
 /// The spaces of an open wallet.
@@ -450,6 +457,13 @@ impl Spaces {
         self.feeds.remove(&space);
         self.documents.retain(|_, held| held.space != space);
         self.beginnings.retain(|(of, _), _| *of != space);
+    }
+
+    /// The same of all spaces.
+    pub(crate) fn forget_all(&mut self) {
+        self.feeds.clear();
+        self.documents.clear();
+        self.beginnings.clear();
     }
 
     /// Drops a space that is not in the store any more.

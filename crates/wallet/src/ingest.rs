@@ -208,8 +208,9 @@ impl Open {
                 let Ok(document) = DocumentId::from_bytes(&change.document) else { continue };
                 if let Some(made) = made.remove(&document) {
                     // It goes on at once.
-                    self.take_change(space, document, &[], &made.bytes)?;
-                    changes.insert(document, made.bytes);
+                    if self.take_change(space, document, &[], &made.bytes)? {
+                        changes.insert(document, made.bytes);
+                    }
                 } else if !self.spaces.is_there(&self.store, document)?
                     && let Some(new) = NewDocument::read(document, &change.bytes, &mut beginning)
                 {

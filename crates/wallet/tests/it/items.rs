@@ -1,10 +1,11 @@
 //! Items besides their properties: schemas, names elsewhere, tags, hierarchy, relations.
 
-use halo_echo::{Beginning, DocumentId, NewItem, Pen};
+use halo_echo::{Beginning, Document, DocumentId, NewItem, Pen};
 use halo_wallet::{
     By, ForeignKey, Gauge, GrantId, InItem, PutItem, Query, Scope, SpaceId, Wallet, WalletError,
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::world::{PAGE, World, approved, page, request, yes};
 
@@ -246,4 +247,32 @@ async fn a_relation_leads_from_one_item_to_another() {
     assert_eq!(found(&wallet, space, relation).await, [likes]);
     let nowhere = put(&wallet, space, ends(&ada, "nobody")).await.unwrap_err();
     assert!(nowhere.to_string().contains("the target is no item of this space"), "{nowhere}");
+}
+
+// threat: 21
+#[tokio::test]
+async fn a_change_that_contradicts_itself_ends_nobody_s_work() {
+    let world = World::new();
+    let wallet = world.ada().await;
+    let scopes = [Scope::OpenId, Scope::Spaces, Scope::SpacesWrite];
+    let grant: GrantId = approved(&wallet, request(page(PAGE), &scopes), yes()).await;
+    let space = wallet.create_space(&grant, None).await.unwrap();
+    let by = By::App(grant.clone());
+    let pen = Pen { actor: [7; 16], seconds: 0 };
+    let item = NewItem { id: "A".into(), typename: format!("dxn:type:{TASK}"), ..NewItem::default() };
+    let document = DocumentId::from_random([5; 16]);
+    let beginning = Document::directory(pen, "00").unwrap().save();
+    let raw = Beginning::new(pen, "00").unwrap().with_item(pen, document, &item).unwrap().bytes;
+    let change = raw.strip_prefix(beginning.as_slice()).unwrap();
+    // Its sequence number, behind one head and an actor of 16 bytes, is that of a change that never was; the checksum is
+    // right. Automerge panics on it.
+    let header = 9 + change[9..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    let mut said = change[8..].to_vec();
+    said[header - 8 + 1 + 32 + 1 + 16] = 99;
+    let digest = Sha256::digest(&said);
+    let bad = [&beginning, &[0x85, 0x6f, 0x4a, 0x83][..], &digest[..4], &said].concat();
+    let refused = wallet.update_documents(&grant, space.id, vec![(document, bad)]).await.unwrap_err();
+    assert!(matches!(refused, WalletError::Echo(_)), "{refused:?}");
+    wallet.update_documents(&grant, space.id, vec![(document, raw)]).await.unwrap();
+    assert_eq!(wallet.item(&by, space.id, "A".into()).await.unwrap().id, "A");
 }
