@@ -110,7 +110,10 @@ impl Open {
                 what: "this app knows you by your identity, not by an alias".into(),
             });
         }
-        grant.alias_epoch = grant.alias_epoch.saturating_add(1);
+        // Only somebody who meant to be in the way counted so far.
+        grant.alias_epoch = grant.alias_epoch.checked_add(1).ok_or_else(|| WalletError::BadInput {
+            what: "there is no further account for this app: end its access, and let it in again".into(),
+        })?;
         grant.alias_seed = Some(self.fresh_seed()?);
         let event = AuditEvent::AliasMoved { grant: grant.row.id, client: grant.client_id.clone() };
         let subject = *self.identity_key.as_bytes();

@@ -95,9 +95,10 @@ fn is_hidden(letter: char) -> bool {
             '\u{e000}'..='\u{f8ff}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}')
 }
 
-/// The part of a host that somebody registered (Public Suffix List).
-/// The site of an origin: what somebody registered, whatever they put before it. On this machine each port is a site.
-pub(crate) fn site(origin: &str) -> String {
+/// The site of an origin: what somebody registered (Public Suffix List), whatever they put before it. On this machine each
+/// port is a site.
+#[must_use]
+pub fn site(origin: &str) -> String {
     let url = Url::parse(origin).ok().filter(|url| url.domain().is_some() && !is_loopback(url));
     url.and_then(|url| registrable(&url)).unwrap_or_else(|| origin.to_owned())
 }

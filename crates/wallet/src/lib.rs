@@ -59,6 +59,7 @@ mod startup;
 mod tokens;
 mod view;
 
+pub use appearance::site;
 pub use approve::Ticket;
 #[cfg(fuzzing)]
 pub use archive::fuzz as fuzz_archive;

@@ -88,7 +88,8 @@ impl Caller {
                 process.path.clone().unwrap_or_else(|| format!("pid {}", process.pid))
             }
             (Owner::Unsure, _) => "unknown".to_owned(),
-            (_, Some(origin)) => origin.to_owned(),
+            // Whoever has a site has as many addresses as they like.
+            (_, Some(origin)) => halo_wallet::site(origin),
             (Owner::Process(process), None) => process.name.clone(),
             (_, None) => "unknown".to_owned(),
         }

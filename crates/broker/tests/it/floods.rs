@@ -70,6 +70,22 @@ async fn a_program_gets_no_more_by_claiming_many_origins() {
     assert_eq!(world.wallet.snapshot().requests.len(), 1, "it is one asker, whatever it says");
 }
 
+// threat: 11
+#[tokio::test]
+async fn a_site_gets_no_more_by_its_many_addresses() {
+    let world = World::new().await;
+    let mut http = world.connect(browser()).await;
+    let mut refused = 0;
+    for n in 0..1_000 {
+        let origin = format!("https://a{n}.flood.example");
+        let answer = http.form("/bc-authorize", &[("Origin", &origin)], &[("scope", "openid")]).await;
+        refused += usize::from(answer.status == 429);
+    }
+    assert!(refused > 500, "{refused}");
+    let other = http.form("/bc-authorize", &[("Origin", APP)], &[("scope", "openid")]).await;
+    assert_eq!(other.status, 200, "{}", other.text());
+}
+
 // threat: 22
 #[tokio::test]
 async fn a_request_that_comes_byte_by_byte_is_cut_off() {
