@@ -211,10 +211,10 @@ pub(super) fn fuzz(given: &Value) {
         let _ = (space(&asked.space), query(asked.query.as_ref()));
     }
     let _ = params::<Put>(given);
-    let _ = params::<Text>(given);
-    if let Ok(Edit { version, .. }) = params(given) {
+    if let Ok(Modelled { version, .. }) = params(given) {
         let _ = heads(version);
     }
+    let _ = (params::<Cursors>(given), params::<Positions>(given));
     if let Ok(SyncMessage { message, .. }) = params(given) {
         let _ = BASE64.decode(message.as_bytes());
     }

@@ -233,7 +233,7 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
     let mut end = State::Error;
     loop {
         let mut inputs = Vec::new();
-        let mut ended = None;
+        let (mut ended, mut refused) = (None, None);
         for effect in effects {
             match effect {
                 HostEffect::Send { connection, message } => attempt.send(connection, message).await,
@@ -266,16 +266,14 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
                         }
                     });
                 }
-                HostEffect::NotConfirmed(error) => {
-                    if let Some(answer) = answers.take() {
-                        let _ = answer.send(Err(error));
-                    }
-                }
+                // Told below, once what it came to can be seen.
+                HostEffect::NotConfirmed(error) => refused = Some(error),
                 // An invitation ends with the program that made it.
                 HostEffect::Save(_) => {}
                 HostEffect::Ended(how) => ended = Some(how),
             }
         }
+        let is_over = ended.is_some();
         if let Some(how) = ended {
             let (device, of) = (device.take(), id.clone());
             let _ = desk
@@ -289,6 +287,13 @@ async fn run(desk: Desk, mut attempt: Attempt<Order>, mut host: Host, id: Invita
                     });
                 })
                 .await;
+        }
+        if let Some(error) = refused
+            && let Some(answer) = answers.take()
+        {
+            let _ = answer.send(Err(error));
+        }
+        if is_over {
             break;
         }
         if inputs.is_empty() {
