@@ -2,26 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contest::settle;
 use super::graph::Graph;
+use super::rules::Rules;
 use super::{
-    DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, PROBATION,
-    Why, Witnesses,
+    DeviceState, FeedState, IdentityState, MOST_FEEDS_OF_A_DEVICE, MOST_REVOCATIONS_OF_A_DEVICE, Why,
+    Witnesses,
 };
-use crate::credential::{Assertion, Credential, CredentialId, Cut, Draft};
+use crate::credential::{Assertion, Credential, CredentialId, Cut};
 use crate::keys::{DeviceKey, FeedKey, IdentityKey, SpaceKey};
 use crate::time::Timestamp;
 
 /// When a credential was first seen by whoever judges.
 pub(super) type FirstSeen<'a> = &'a dyn Fn(&CredentialId) -> Option<Timestamp>;
-
-/// What a judgement goes by.
-struct Rules<'a> {
-    identity: &'a IdentityKey,
-    graph: &'a Graph<'a>,
-    first_seen: FirstSeen<'a>,
-    /// Probation binds these alone; everybody if it is `None`.
-    bound: Option<&'a BTreeSet<DeviceKey>>,
-}
 
 /// Which credentials count.
 pub(super) struct Judgement {
@@ -35,10 +28,8 @@ pub(super) struct Judgement {
 impl Judgement {
     /// Settles which revocations hold: first those that stand whatever becomes of the others, then, where some
     /// contest each other, the most senior.
-    ///
-    /// Each round is a function of the set alone, so order plays no part; each settles one at least, so it ends.
     pub(super) fn new(identity: &IdentityKey, graph: &Graph<'_>, first_seen: FirstSeen<'_>) -> Self {
-        Self::by(&Rules { identity, graph, first_seen, bound: None })
+        Self::by(&Rules::new(identity, graph, first_seen, None))
     }
 
     /// The same, as if nobody but `bound` had been on probation.
@@ -48,75 +39,29 @@ impl Judgement {
         first_seen: FirstSeen<'_>,
         bound: &BTreeSet<DeviceKey>,
     ) -> Self {
-        Self::by(&Rules { identity, graph, first_seen, bound: Some(bound) })
+        Self::by(&Rules::new(identity, graph, first_seen, Some(bound)))
     }
 
     fn by(rules: &Rules<'_>) -> Self {
         let graph = rules.graph;
-        let mut voids: BTreeSet<CredentialId> = BTreeSet::new();
-        let mut held: BTreeSet<CredentialId> = BTreeSet::new();
-        loop {
-            let judged = rules.judge(&voids);
-            let stands = |id: &CredentialId, struck: &BTreeSet<CredentialId>| {
-                let all = voids.union(struck).copied().collect();
-                let left = rules.judge(&all).valid;
-                left.contains(id) && held.is_subset(&left)
-            };
-            let open: BTreeMap<CredentialId, BTreeSet<CredentialId>> = judged
-                .valid
-                .iter()
-                .filter(|id| !held.contains(id) && revoked_by(graph, id).is_some())
-                .map(|id| (*id, voided_by(id, graph)))
-                .collect();
-            if open.is_empty() {
-                return judged.reject(graph, &voids);
-            }
-            let lost: Vec<CredentialId> =
-                open.iter().filter(|(id, struck)| !stands(id, struck)).map(|(id, _)| *id).collect();
-            if !lost.is_empty() {
-                voids.extend(lost);
-                continue;
-            }
-            let safe = |id: &CredentialId| {
-                let others = open.iter().filter(|(other, _)| *other != id).flat_map(|(_, struck)| struck);
-                let all = voids.iter().chain(others).copied().collect();
-                rules.judge(&all).valid.contains(id)
-            };
-            let senior = |id: &&CredentialId| judged.seniority(id, graph);
-            let next = open.keys().filter(|id| safe(id)).min_by_key(senior);
-            let Some((id, struck)) =
-                next.or_else(|| open.keys().min_by_key(senior)).and_then(|id| open.get_key_value(id))
-            else {
-                return judged.reject(graph, &voids);
-            };
-            voids.extend(struck);
-            held.insert(*id);
-        }
-    }
-
-    /// Smaller is more senior: by when the issuer was let in, then by the credential's id.
-    fn seniority(
-        &self,
-        id: &CredentialId,
-        graph: &Graph<'_>,
-    ) -> (Option<(usize, CredentialId)>, CredentialId) {
-        // The identity itself was never let in, which comes before everybody who was.
-        let issuer =
-            graph.get(id).and_then(|credential| DeviceKey::from_bytes(&credential.said().issuer).ok());
-        let let_in = issuer.and_then(|issuer| self.devices.get(&issuer));
-        let let_in = let_in.map(|device| (graph.depth(&device.authorized_by), device.authorized_by));
-        (let_in, *id)
-    }
-
-    fn reject(mut self, graph: &Graph<'_>, voids: &BTreeSet<CredentialId>) -> Self {
-        for id in graph.ids() {
-            if voids.contains(id) {
-                self.rejected.insert(*id, Why::Revoked);
-            } else if !self.valid.contains(id) {
-                self.rejected.entry(*id).or_insert(Why::NotAuthorized);
+        let voids = settle(rules);
+        let counted = rules.count(&voids);
+        let id = |at: usize| graph.at(at).map(|(id, _)| id);
+        let mut rejected: BTreeMap<CredentialId, Why> =
+            counted.rejected.iter().filter_map(|(at, why)| Some((id(*at)?, *why))).collect();
+        for (at, other) in graph.ids().enumerate() {
+            if voids.has(at) {
+                rejected.insert(*other, Why::Revoked);
+            } else if !counted.valid.has(at) {
+                rejected.entry(*other).or_insert(Why::NotAuthorized);
             }
         }
-        self
+        Self {
+            rejected,
+            devices: rules.devices(&counted.valid),
+            valid: counted.valid.iter().filter_map(id).collect(),
+            seen: counted.seen.iter().filter_map(id).collect(),
+        }
     }
 
     /// What counts, put together.
@@ -128,9 +73,10 @@ impl Judgement {
         let (mut profile, mut recovery_key) = (None, None);
         let mut grants = BTreeMap::new();
         let mut cuts = Cuts::default();
+        let keys: BTreeMap<[u8; 32], DeviceKey> =
+            self.devices.keys().map(|key| (*key.as_bytes(), *key)).collect();
         for said in order.iter().filter_map(|id| graph.get(id)).map(Credential::said) {
-            let device = DeviceKey::from_bytes(&said.subject).ok();
-            let device = device.and_then(|key| self.devices.get_mut(&key));
+            let device = keys.get(&said.subject).and_then(|key| self.devices.get_mut(key));
             match &said.assertion {
                 Assertion::IdentityProfile(newer) => profile = Some(newer.clone()),
                 Assertion::AppGrant(newer) => {
@@ -213,22 +159,21 @@ impl Judgement {
     /// Devices of which some statements do not count, though some took them for devices: the revoked, and those that were let in by
     /// what turned out void.
     fn gone(&self, graph: &Graph<'_>) -> BTreeSet<DeviceKey> {
-        let mut gone: BTreeSet<DeviceKey> = self.devices.keys().copied().collect();
-        loop {
-            let before = gone.len();
-            for (id, why) in &self.rejected {
-                let Some(said) = graph.get(id).map(Credential::said) else { continue };
-                let Assertion::AuthorizedDevice { device_key, .. } = &said.assertion else { continue };
-                let by_one =
-                    || DeviceKey::from_bytes(&said.issuer).is_ok_and(|issuer| gone.contains(&issuer));
-                if *why != Why::Foreign && by_one() {
-                    gone.insert(*device_key);
-                }
-            }
-            if gone.len() == before {
-                return gone;
+        let mut let_in: BTreeMap<&[u8; 32], Vec<DeviceKey>> = BTreeMap::new();
+        for (id, _) in self.rejected.iter().filter(|(_, why)| **why != Why::Foreign) {
+            let Some(said) = graph.get(id).map(Credential::said) else { continue };
+            if let Assertion::AuthorizedDevice { device_key, .. } = &said.assertion {
+                let_in.entry(&said.issuer).or_default().push(*device_key);
             }
         }
+        let mut gone: BTreeSet<DeviceKey> = BTreeSet::new();
+        let mut open: Vec<DeviceKey> = self.devices.keys().copied().collect();
+        while let Some(device) = open.pop() {
+            if gone.insert(device) {
+                open.extend(let_in.remove(device.as_bytes()).into_iter().flatten());
+            }
+        }
+        gone
     }
 
     /// The revocations that hold, a bounded number of each device.
@@ -251,9 +196,9 @@ impl Judgement {
         let device = |id: &CredentialId| DeviceKey::from_bytes(&issuer(id)?).ok();
         let counts = |id: &&CredentialId| {
             let said = graph.get(id).map(|credential| &credential.said().assertion);
-            let by = device(id).and_then(|key| self.devices.get(&key));
+            let by = || device(id).and_then(|key| self.devices.get(&key));
             matches!(said, Some(Assertion::AuthorizedDevice { .. }))
-                && by.is_some_and(|by| issuer(&by.authorized_by) != Some(*identity.as_bytes()))
+                && by().is_some_and(|by| issuer(&by.authorized_by) != Some(*identity.as_bytes()))
         };
         let fresh = |id: &CredentialId| {
             let here = self.seen.contains(id);
@@ -269,115 +214,6 @@ impl Judgement {
             }
         }
         all
-    }
-}
-
-impl Rules<'_> {
-    /// Judges with some credentials left out. An endorsement that counts can make more count, so it is done until nothing is added.
-    fn judge(&self, voids: &BTreeSet<CredentialId>) -> Judgement {
-        let mut endorsed = BTreeSet::new();
-        loop {
-            let judged = self.judge_endorsed(voids, &endorsed);
-            let all: BTreeSet<CredentialId> =
-                judged.valid.iter().filter_map(|id| endorsed_by(self.graph, id)).collect();
-            if all.is_subset(&endorsed) {
-                return judged;
-            }
-            endorsed.extend(all);
-        }
-    }
-
-    fn judge_endorsed(&self, voids: &BTreeSet<CredentialId>, endorsed: &BTreeSet<CredentialId>) -> Judgement {
-        let mut judged = Judgement {
-            valid: BTreeSet::new(),
-            rejected: BTreeMap::new(),
-            devices: BTreeMap::new(),
-            seen: BTreeSet::new(),
-        };
-        let mut order: Vec<&CredentialId> = self.graph.ids().filter(|id| !voids.contains(id)).collect();
-        // Ancestors first.
-        order.sort_by_key(|id| (self.graph.depth(id), **id));
-        // Of each device what let it in, and until when that leaves it on probation.
-        let mut let_in: BTreeMap<DeviceKey, Vec<(CredentialId, Option<Timestamp>)>> = BTreeMap::new();
-        for id in order {
-            let Some(said) = self.graph.get(id).map(Credential::said) else { continue };
-            let by_identity = &said.issuer == self.identity.as_bytes();
-            // It must have seen that it may speak: what comes to light later cannot make it valid.
-            let issuer = DeviceKey::from_bytes(&said.issuer).ok();
-            let authorised = issuer.and_then(|key| let_in.get(&key)).into_iter().flatten();
-            let mut known = authorised.filter(|(before, _)| self.graph.has_seen(id, before)).peekable();
-            if !by_identity && known.peek().is_none() {
-                continue;
-            }
-            if self.is_foreign(said, id) {
-                judged.rejected.insert(*id, Why::Foreign);
-                continue;
-            }
-            let adds =
-                matches!(said.assertion, Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. });
-            if adds && !by_identity {
-                let until = known.map(|(_, until)| *until).min().flatten();
-                let in_time = (self.first_seen)(id).zip(until).map(|(seen, until)| seen >= until);
-                let is_bound = self.bound.is_none_or(|bound| issuer.is_some_and(|by| bound.contains(&by)));
-                if in_time == Some(false) && is_bound && !endorsed.contains(id) {
-                    judged.rejected.insert(*id, Why::Probation);
-                    continue;
-                }
-                if in_time == Some(true) {
-                    judged.seen.insert(*id);
-                }
-            }
-            judged.valid.insert(*id);
-            if let Assertion::AuthorizedDevice { device_key, agreement_key, .. } = &said.assertion {
-                let until = if by_identity { None } else { (self.first_seen)(id) };
-                let until = until.map(|seen| seen.plus(PROBATION));
-                let all = let_in.entry(*device_key).or_default();
-                all.push((*id, until));
-                let probation_until = all.iter().map(|(_, until)| *until).min().flatten();
-                let device = judged.devices.entry(*device_key).or_insert(DeviceState {
-                    agreement_key: *agreement_key,
-                    hybrid_key: None,
-                    profile: None,
-                    authorized_by: *id,
-                    probation_until,
-                    revoked: false,
-                });
-                device.probation_until = probation_until;
-            }
-        }
-        judged
-    }
-
-    /// Whether it is about somebody else than it may be.
-    fn is_foreign(&self, said: &Draft, id: &CredentialId) -> bool {
-        let identity = self.identity;
-        match &said.assertion {
-            Assertion::HaloSpace { identity_key, .. } | Assertion::IdentityRecovery { identity_key, .. } => {
-                identity_key != identity || said.issuer != *identity.as_bytes()
-            }
-            Assertion::AuthorizedDevice { identity_key, device_key, .. } => {
-                identity_key != identity || said.subject != *device_key.as_bytes()
-            }
-            Assertion::DeviceProfile(_) => said.subject != said.issuer && said.issuer != *identity.as_bytes(),
-            // Of itself alone: whoever chose it for others would read on after being revoked.
-            Assertion::SealingKey { .. } => said.subject != said.issuer,
-            Assertion::IdentityProfile(_) | Assertion::AppGrant(_) => said.subject != *identity.as_bytes(),
-            Assertion::RevokedDevice { device_key, .. } => said.subject != *device_key.as_bytes(),
-            Assertion::AdmittedFeed(admitted) => {
-                said.issuer != *admitted.device_key.as_bytes()
-                    || said.subject != *admitted.feed_key.as_bytes()
-            }
-            Assertion::Endorsed { authorisation } => {
-                let other = self.graph.get(authorisation).map(Credential::said);
-                other.is_none_or(|other| {
-                    !matches!(other.assertion, Assertion::AuthorizedDevice { .. })
-                        || said.subject != other.subject
-                        || said.issuer == other.issuer
-                        || said.issuer == other.subject
-                        || !self.graph.has_seen(id, authorisation)
-                })
-            }
-        }
     }
 }
 
@@ -419,34 +255,4 @@ fn endorsed_by(graph: &Graph<'_>, id: &CredentialId) -> Option<CredentialId> {
         Some(Assertion::Endorsed { authorisation }) => Some(*authorisation),
         _ => None,
     }
-}
-
-/// What a revocation makes void: everything of the revoked that it had not seen, except that the revoked vouches for whoever says it.
-fn voided_by(revocation: &CredentialId, graph: &Graph<'_>) -> BTreeSet<CredentialId> {
-    let Some(device) = revoked_by(graph, revocation) else { return BTreeSet::new() };
-    let ground = ground_of(revocation, graph);
-    graph
-        .credentials()
-        .filter(|(id, other)| {
-            &other.said().issuer == device.as_bytes() && *id != revocation && !graph.has_seen(revocation, id)
-        })
-        .filter(|(id, _)| endorsed_by(graph, id).is_none_or(|endorsed| !ground.contains(&endorsed)))
-        .map(|(id, _)| *id)
-        .collect()
-}
-
-/// What whoever says something stands on: the authorisations that it had seen of its issuer, of who let that one in, and so on.
-fn ground_of(id: &CredentialId, graph: &Graph<'_>) -> BTreeSet<CredentialId> {
-    let mut ground = BTreeSet::new();
-    let mut open = vec![*id];
-    while let Some(said) = open.pop() {
-        let Some(issuer) = graph.get(&said).map(|credential| credential.said().issuer) else { continue };
-        let lets_in = |credential: &Credential| matches!(&credential.said().assertion, Assertion::AuthorizedDevice { device_key, .. } if device_key.as_bytes() == &issuer);
-        for (before, credential) in graph.credentials() {
-            if lets_in(credential) && graph.has_seen(&said, before) && ground.insert(*before) {
-                open.push(*before);
-            }
-        }
-    }
-    ground
 }

@@ -14,8 +14,10 @@
 //! [`PROBATION`], by the clock of whoever judges (see [`IdentityState::judge`]). The attack that remains is patience: a
 //! hostile device that nobody notices for a day.
 
+mod contest;
 mod graph;
 mod judgement;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -20,6 +20,7 @@ mod invitation;
 mod keys;
 mod peer;
 mod proof;
+mod rounds;
 mod signal;
 mod signer;
 mod snapshot;

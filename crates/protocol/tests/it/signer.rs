@@ -18,6 +18,10 @@ impl Key {
         Self(SigningKey::from_bytes(&[number; 32]))
     }
 
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Self {
+        Self(SigningKey::from_bytes(&seed))
+    }
+
     pub(crate) fn bytes(&self) -> [u8; 32] {
         self.public_key()
     }

@@ -16,6 +16,7 @@ use halo_protocol::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::rounds;
 use crate::signer::{Key, NOON, agreement, born};
 
 const DAY: Duration = PROBATION;
@@ -429,6 +430,8 @@ enum Deed {
     Revoke(u8, u8, u8),
     Admit(u8),
     Endorse(u8, Index),
+    /// Of authorisations, by number.
+    Vouch(u8, usize),
     Seal(u8),
 }
 
@@ -444,6 +447,29 @@ fn deeds(longest: usize) -> impl Strategy<Value = Deeds> {
         1 => who.prop_map(Deed::Seal),
     ];
     proptest::collection::vec((deed, proptest::collection::vec(any::<Index>(), 0..4)), 0..longest)
+}
+
+/// Households in which everybody has been let in, and vouches for others and removes them.
+fn quarrels() -> impl Strategy<Value = Deeds> {
+    let who = 2..=5_u8;
+    let deed = prop_oneof![
+        2 => (who.clone(), 2..=5_u8).prop_map(|(by, whom)| Deed::Authorize(by, whom)),
+        5 => (who.clone(), 2..=5_u8).prop_map(|(by, whom)| Deed::Revoke(by, whom, 0)),
+        1 => (who.clone(), 7..=8_u8).prop_map(|(by, whom)| Deed::Revoke(by, whom, 0)),
+        3 => (who, 0..6_usize).prop_map(|(by, what)| Deed::Vouch(by, what)),
+    ];
+    let cites = proptest::collection::vec(any::<Index>(), 1..4);
+    let let_in = (2..=5_u8, proptest::collection::vec(any::<Index>(), 1..3));
+    (proptest::collection::vec(let_in, 4), proptest::collection::vec((deed, cites), 4..20)).prop_map(
+        |(first, then)| {
+            let whom = 3..=6_u8;
+            let first = first
+                .into_iter()
+                .zip(whom)
+                .map(|((by, cites), whom)| (Deed::Authorize(by.min(whom - 1), whom.min(5)), cites));
+            first.chain(then).collect()
+        },
+    )
 }
 
 /// The feed of a device.
@@ -464,6 +490,16 @@ fn said(
         }
         Deed::Admit(by) => Key::new(*by).admits(feed_of(*by), SPACE, parents),
         Deed::Endorse(by, what) => Key::new(*by).endorses(what.get(set), parents),
+        Deed::Vouch(by, what) => {
+            let lets_in = |one: &&Verified<Credential>| {
+                matches!(one.said().assertion, Assertion::AuthorizedDevice { .. })
+            };
+            let all: Vec<_> = set.iter().filter(lets_in).collect();
+            let what = all[what % all.len()];
+            let parents =
+                parents.iter().copied().chain([what.id()]).collect::<std::collections::BTreeSet<_>>();
+            Key::new(*by).endorses(what, &parents.into_iter().collect::<Vec<_>>())
+        }
         Deed::Seal(by) => {
             let key = Key::new(*by);
             key.says(key.bytes(), Assertion::SealingKey { hybrid_key: hybrid(*by) }, parents, NOON)
@@ -505,6 +541,19 @@ proptest! {
             shuffled.swap(at, with);
         }
         prop_assert_eq!(judge(&shuffled), judge(&set));
+    }
+
+    #[test]
+    fn the_shorter_ways_lead_where_the_rule_leads(deeds in deeds(24), quarrels in quarrels()) {
+        let ada = Key::new(1);
+        for deeds in [&deeds, &quarrels] {
+            let set = done(&ada, deeds);
+            let all = |_: &CredentialId| Some(NOON);
+            let judge = IdentityState::judge(&ada.identity(), &set, seen_by_chance);
+            prop_assert_eq!(judge, rounds::judge(&ada.identity(), &set, seen_by_chance));
+            let judge = IdentityState::judge(&ada.identity(), &set, all);
+            prop_assert_eq!(judge, rounds::judge(&ada.identity(), &set, all));
+        }
     }
 
     #[test]
@@ -818,4 +867,70 @@ fn strangers_and_the_removed_suspend_nobody() {
     let by_guest = guest.cuts(&two.laptop, vec![], &[guest_in.id()]);
     two.set.extend([guest_in, by_guest, stranger.cuts(&two.laptop, vec![], &heads)]);
     assert_eq!(at_once(&two).suspended, [].into());
+}
+
+/// How often one device's authorisation was looked at, and what came of it.
+fn looks(ada: &Key, set: &[Verified<Credential>], at: &Verified<Credential>) -> (u32, IdentityState) {
+    let (id, looks) = (at.id(), std::cell::Cell::new(0_u32));
+    let state = IdentityState::judge(&ada.identity(), set, |of| {
+        if *of == id {
+            looks.set(looks.get() + 1);
+            assert!(looks.get() < 100, "everything was judged anew for each of {} credentials", set.len());
+        }
+        Some(NOON)
+    });
+    (looks.get(), state)
+}
+
+// threat: 38
+#[test]
+fn fifteen_hundred_revocations_of_a_thief_are_settled_in_a_few_judgements() {
+    let key = |number: u32| {
+        let mut seed = [7; 32];
+        seed[..4].copy_from_slice(&number.to_le_bytes());
+        Key::from_seed(seed)
+    };
+    let (two, tablet) = (Two::new(), Key::new(4));
+    let (phone_in, heads) = (&two.set[3], two.heads());
+    let tablet_in = two.laptop.authorizes(&tablet, &two.ada, &heads);
+    // What makes the second judgement necessary.
+    let refused = two.phone.authorizes(&Key::new(5), &two.ada, &heads);
+    let whom: [(&str, &dyn Fn(u32) -> Key); 5] = [
+        ("nobody's keys", &|number| key(number)),
+        ("the laptop again and again", &|_| Key::new(2)),
+        ("the tablet again and again", &|_| Key::new(4)),
+        ("itself", &|_| Key::new(3)),
+        ("everybody in turn", &|number| Key::new(2 + u8::try_from(number % 4).unwrap())),
+    ];
+    for contested in [false, true] {
+        for (what, whom) in whom {
+            for has_seen in [vec![phone_in.id()], vec![tablet_in.id()]] {
+                let mut set = two.set.clone();
+                set.extend([tablet_in.clone(), refused.clone()]);
+                if contested {
+                    set.push(tablet.revokes(&two.phone, &[tablet_in.id()]));
+                    set.push(two.laptop.revokes(&tablet, &[tablet_in.id()]));
+                }
+                for number in 0..1_500 {
+                    let cuts = vec![cut(9, u64::from(number % 250) + 1)];
+                    let mut cites = has_seen.clone();
+                    // Each of some had seen another.
+                    cites.extend((number % 3 == 0).then(|| set.last().unwrap().id()));
+                    let said = Assertion::RevokedDevice { device_key: whom(number).device(), cuts };
+                    let at = NOON.plus(Duration::from_millis(number.into()));
+                    set.push(two.phone.says(whom(number).bytes(), said, &cites, at));
+                }
+                let (looks, state) = looks(&two.ada, &set, phone_in);
+                assert!(looks > 0, "{what}");
+                assert!(!state.devices.is_empty());
+            }
+        }
+    }
+    // A stranger's cost as little.
+    let mut set = two.set.clone();
+    for number in 0..1_500 {
+        set.push(key(number % 7).revokes(&key(number), &heads));
+        set.push(key(number).revokes(&two.laptop, &heads));
+    }
+    assert_eq!(looks(&two.ada, &set, phone_in).1.devices.len(), 2);
 }
