@@ -97,7 +97,7 @@ impl<'a> Contest<'a> {
             let mut by_seniority: Vec<&Revocation> = self.open.iter().collect();
             by_seniority.sort_by_cached_key(|one| self.seniority(one.at, &now));
             let is_safe = |one: &&&Revocation| {
-                certain(*one)
+                certain(one)
                     || (number.get(&one.strikes) == Some(&1) && self.leans(one) && {
                         let others: Vec<usize> =
                             open.iter().copied().filter(|strikes| *strikes != one.strikes).collect();
