@@ -34,7 +34,8 @@ pub use introduction::{
 pub use link::{Blocks, Effect, Input, Link, LinkError, Progress, RETRY, WINDOW, WINDOW_BYTES, fitting};
 pub use message::{LONGEST_SNAPSHOT, Message, SnapshotOffer, Urgency};
 pub use room::{
-    Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_AN_ISSUER, RESERVED_FOR_REMOVALS, Room,
+    Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_A_GUEST, MOST_CREDENTIALS_OF_AN_ISSUER,
+    RESERVED_FOR_REMOVALS, Room,
 };
 pub use wire::{Assembler, Frames, LONGEST_FRAME, LONGEST_MESSAGE, WireError};
 

@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 
 use halo_echo::replication::{
     Acquaint, Acquaintance, Introduction, IntroductionEffect, IntroductionError, IntroductionInput,
-    MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS, MOST_CREDENTIALS_OF_AN_ISSUER, Room,
+    MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS, MOST_CREDENTIALS_OF_A_GUEST,
+    MOST_CREDENTIALS_OF_AN_ISSUER, Room,
 };
-use halo_protocol::Verified;
 use halo_protocol::credential::{Assertion, Credential, CredentialId, Draft, IdentityProfile};
-
-use halo_protocol::AgreementKey;
 use halo_protocol::identity::IdentityState;
+use halo_protocol::{AgreementKey, DeviceKey, Verified};
 
 use super::NOW;
 use crate::keys::Key;
 
-/// The credentials of one device.
+/// The credentials of one device, and whom it takes for none.
 #[derive(Default, Clone)]
-struct Set(BTreeMap<CredentialId, Vec<u8>>);
+struct Set(BTreeMap<CredentialId, Vec<u8>>, Option<DeviceKey>);
 
 impl Set {
     fn with(names: std::ops::Range<u8>) -> Self {
@@ -43,7 +42,11 @@ impl Acquaintance for Set {
     fn room(&self) -> Room {
         let read = |bytes: &Vec<u8>| Credential::decode(bytes).and_then(Credential::verify).unwrap();
         let all: Vec<_> = self.0.values().map(read).collect();
-        Room::beside(&IdentityState::from_credentials(&Key::new(1).identity(), &all), &all)
+        let mut state = IdentityState::from_credentials(&Key::new(1).identity(), &all);
+        if let Some(refused) = &self.1 {
+            state.devices.remove(refused);
+        }
+        Room::beside(&state, &all)
     }
 }
 
@@ -246,6 +249,57 @@ fn strangers_have_room_for_so_much_together() {
     let phone_in = lets_in(&laptop, &phone, vec![tablet_in.id()]);
     let said = names(&phone, 1, vec![phone_in.id()]);
     assert_eq!(learns(&set, &[&said, &phone_in]).0.len(), 2);
+}
+
+#[test]
+fn whom_a_device_let_in_has_room_beside_strangers_before_it_counts() {
+    let (mut set, laptop, _, tablet_in) = filled();
+    for number in 0..MOST_CREDENTIALS_OF_AN_ISSUER {
+        set.add(&names(&Key::new(100 + u8::try_from(number % 100).unwrap()), number, vec![]));
+    }
+    // Whoever let it in is on probation here, say.
+    let guest = Key::new(4);
+    let guest_in = lets_in(&laptop, &guest, vec![tablet_in.id()]);
+    set.add(&guest_in);
+    set.1 = Some(guest.device());
+    let removes = |number: u8| {
+        let device = Key::new(number).device();
+        let assertion = Assertion::RevokedDevice { device_key: device, cuts: vec![] };
+        says(&guest, Key::new(number).bytes(), vec![guest_in.id()], assertion)
+    };
+    let all: Vec<_> =
+        (0..=u8::try_from(MOST_CREDENTIALS_OF_A_GUEST).unwrap()).map(|at| removes(at + 5)).collect();
+    assert_eq!(learns(&set, &all.iter().collect::<Vec<_>>()).0.len(), MOST_CREDENTIALS_OF_A_GUEST);
+    let by_nobody = names(&Key::new(5), 1, vec![]);
+    assert_eq!(learns(&set, &[&by_nobody]), (vec![], true));
+}
+
+#[test]
+fn whoever_comes_at_once_with_all_that_it_rests_on_has_its_room() {
+    let (mut set, laptop, _, tablet_in) = filled();
+    for number in 0..MOST_CREDENTIALS_OF_AN_ISSUER {
+        set.add(&names(&Key::new(100 + u8::try_from(number % 100).unwrap()), number, vec![]));
+    }
+    for number in 4..12 {
+        let (phone, watch) = (Key::new(number), Key::new(number + 20));
+        let phone_in = lets_in(&laptop, &phone, vec![tablet_in.id()]);
+        let watch_in = lets_in(&phone, &watch, vec![phone_in.id()]);
+        let said = names(&phone, 1, vec![phone_in.id(), watch_in.id()]);
+        assert_eq!(learns(&set, &[&said, &watch_in, &phone_in]).0, [phone_in.id(), watch_in.id(), said.id()]);
+    }
+}
+
+#[test]
+fn whom_somebody_else_takes_for_a_device_is_let_in_all_the_same() {
+    let (mut set, laptop, tablet, tablet_in) = filled();
+    let guests: Vec<Key> =
+        (0..=MOST_ADMISSIONS_OF_A_DEVICE).map(|at| Key::new(50 + u8::try_from(at).unwrap())).collect();
+    let mut all: Vec<_> = guests.iter().map(|guest| lets_in(&laptop, guest, vec![tablet_in.id()])).collect();
+    let one_more = all.pop().unwrap();
+    all.iter().for_each(|one| set.add(one));
+    assert_eq!(learns(&set, &[&one_more]).0, []);
+    set.add(&names(&tablet, 9_999_999, vec![one_more.id()]));
+    assert_eq!(learns(&set, &[&one_more]).0, [one_more.id()]);
 }
 
 #[test]
