@@ -856,6 +856,30 @@ fn a_suspension_ends_with_the_device_that_let_in_whoever_said_it() {
     assert!(state.suspended.is_empty() && state.is_in(&two.laptop.device()), "{:?}", state.suspended);
 }
 
+// threat: 29
+#[test]
+fn where_all_are_suspended_those_speak_again_that_remove_the_one_on_probation() {
+    let (mut two, _, tablet_in, tablet) = three();
+    let desktop = Key::new(5);
+    two.set.push(two.ada.authorizes(&desktop, &two.ada, &last(&two.set[..4])));
+    let desktop_in = two.heads();
+    for whom in [&two.laptop, &desktop] {
+        two.set.push(tablet.cuts(whom, vec![], &[tablet_in.id(), desktop_in[0]]));
+    }
+    let (laptop, desktop_key) = (two.laptop.device(), desktop.device());
+    assert_eq!(at_once(&two).suspended, [laptop, desktop_key].into(), "neither speaks with the other");
+    // Each by its own user's hand, and neither has heard of the other's.
+    let removals = [&two.laptop, &desktop].map(|by| by.cuts(&two.phone, vec![], &desktop_in));
+    for removal in &removals {
+        let set = [two.set.clone(), vec![removal.clone()]].concat();
+        let state = at_once(&Two { set, ..Two::new() });
+        assert!(state.suspended.is_empty() && state.is_in(&laptop) && state.is_in(&desktop_key));
+    }
+    two.set.extend(removals);
+    let state = at_once(&two);
+    assert!(state.is_in(&laptop) && state.is_in(&desktop_key) && !state.is_in(&two.phone.device()));
+}
+
 #[test]
 fn strangers_and_the_removed_suspend_nobody() {
     let (mut two, _, _, _) = unvouched();
