@@ -4,6 +4,7 @@
 //! remains is a picture that is legal and costs what a large photograph costs.
 
 use std::io::Cursor;
+use std::panic::catch_unwind;
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageFormat, ImageReader, Limits};
@@ -34,7 +35,9 @@ pub fn read_code(bytes: &[u8]) -> Result<Option<String>, WalletError> {
     if bytes.len() > MOST_BYTES {
         return Err(bad(format!("the picture has {} bytes, and at most {MOST_BYTES} are read", bytes.len())));
     }
-    let picture = decoded(bytes)?;
+    // A decoder may not have foreseen a picture either.
+    let picture = catch_unwind(|| decoded(bytes))
+        .unwrap_or_else(|_| Err(bad("the picture cannot be read: it contradicts itself".to_owned())))?;
     let longest = picture.width().max(picture.height());
     for side in SIDES {
         let smaller = longest.min(side);
@@ -100,6 +103,14 @@ mod tests {
 
     const LINK: &str =
         "halo://join/AQEBgG2V5zM4R1qkzUu7m0mXnJZr3b8yQ0v2iO5o1mG6c0pYkWl3c3M6Ly9rdWJlLmxvdmVsYWNl";
+
+    #[test]
+    fn a_picture_that_its_decoder_did_not_foresee_is_refused() {
+        // A palette that is cut short; found by the fuzzer.
+        let bytes = include_bytes!("../../../../fuzz/seeds/picture/short_palette");
+        let refused = read_code(bytes).unwrap_err().to_string();
+        assert!(refused.contains("cannot be read"), "{refused}");
+    }
 
     #[test]
     fn a_small_code_on_a_large_screen_is_read() {
