@@ -302,6 +302,8 @@ impl Open {
 
     /// Begins a snapshot that reaches as far as the feeds were applied.
     fn begin_snapshot(&mut self, space: SpaceId) -> Result<(), WalletError> {
+        // It is signed as this device's blocks are, also where it has written none yet.
+        self.admit_own_feed(space)?;
         let name = self.spaces.rows.get(&space).ok_or(NO_SPACE)?.id.clone();
         let mut reach = Vec::new();
         for row in self.store.feeds(&name)? {

@@ -113,7 +113,7 @@ impl Open {
     /// away.
     ///
     /// # Errors
-    /// [`WalletError::NotFound`] if its epoch is not known, yet; [`WalletError::BadInput`], [`WalletError::Keystore`],
+    /// [`WalletError::NotFound`] if its epoch is not known, yet, or a feed in it; [`WalletError::BadInput`], [`WalletError::Keystore`],
     /// [`WalletError::Echo`] if it is not genuine.
     pub(crate) fn take_snapshot(&mut self, space: SpaceId, id: &[u8; 32]) -> Result<Ingested, WalletError> {
         let name = self.spaces.rows.get(&space).ok_or(NO_SPACE)?.id.clone();
@@ -155,11 +155,13 @@ impl Open {
         let admitted = self.state.feeds.get(&SpaceKey::from_bytes(&key).map_err(damaged)?);
         let feed = |key: &FeedKey| admitted.and_then(|admitted| admitted.get(key));
         // What a device says after it was shut out nobody takes.
-        if feed(&signed.by).is_none_or(|feed| feed.cut.is_some()) {
+        if feed(&signed.by).is_some_and(|feed| feed.cut.is_some()) {
             return Err(bad("the snapshot was made by somebody who may not write"));
         }
-        if signed.snapshot.reach.iter().any(|reach| feed(&reach.feed).is_none()) {
-            return Err(bad("the snapshot reaches into a feed that was never let in"));
+        // Who was let in is said in the HALO space, which may be behind.
+        let mut feeds = signed.snapshot.reach.iter().map(|reach| &reach.feed).chain([&signed.by]);
+        if feeds.any(|key| feed(key).is_none()) {
+            return Err(WalletError::NotFound { what: "who wrote what is in the snapshot" });
         }
         let contents = ContentKeys::load(&self.store, &self.keys, &name)?;
         let known = self.store.feeds(&name)?;
