@@ -491,4 +491,4 @@ pub(crate) fn drop_covered(tx: &mut Tx<'_>, space: &str, snapshot: &Snapshot) ->
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

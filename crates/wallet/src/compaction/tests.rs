@@ -203,9 +203,9 @@ async fn a_compaction_that_ends_anywhere_loses_nothing() {
 }
 
 /// What a newcomer gets: the snapshot's file, and blocks since.
-type Sent = (SnapshotOffer, Vec<u8>, Vec<halo_store::BlockRow>);
+pub(crate) type Sent = (SnapshotOffer, Vec<u8>, Vec<halo_store::BlockRow>);
 
-async fn sent(wallet: &Wallet, space: SpaceId) -> Sent {
+pub(crate) async fn sent(wallet: &Wallet, space: SpaceId) -> Sent {
     on(wallet, move |open| {
         let offer = crate::snapshots::offer(&open.store, &space.to_string())?.ok_or(NO_SPACE)?;
         let mut file = Vec::new();
@@ -226,7 +226,7 @@ async fn sent(wallet: &Wallet, space: SpaceId) -> Sent {
 }
 
 /// Makes a space as new as on a device that was just let in: its key and its epochs, and nothing else.
-async fn emptied(wallet: &Wallet, space: SpaceId) {
+pub(crate) async fn emptied(wallet: &Wallet, space: SpaceId) {
     on(wallet, move |open| {
         let name = space.to_string();
         let (row, epochs) = (open.spaces.rows[&space].clone(), open.store.epochs(&name)?);

@@ -3,6 +3,7 @@
 mod aliases;
 #[cfg(target_os = "linux")]
 pub(crate) mod powercut;
+mod snapshots;
 mod stolen;
 
 use std::path::PathBuf;
