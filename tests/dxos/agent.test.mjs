@@ -11,7 +11,7 @@ import { Client, fromAgent } from "@dxos/client";
 import { live, Query } from "@dxos/client/echo";
 
 import { Task } from "./app.mjs";
-import { Wallet } from "./signin.mjs";
+import { leave, Wallet } from "./signin.mjs";
 
 // A folder of its own among those that DXOS's clients look into.
 const profile = `halo-test-${process.pid}`;
@@ -53,7 +53,7 @@ test("the first connection asks the user, the next one does not, and what was wr
   await space.waitUntilReady();
   space.db.add(live(Task, { title: "From the agent" }));
   await space.db.flush();
-  await client.destroy();
+  await leave(client);
 
   const again = await connect();
   await again.spaces.default.waitUntilReady();
@@ -67,7 +67,7 @@ test("the first connection asks the user, the next one does not, and what was wr
   child.stdout.on("data", (chunk) => (out += chunk));
   await once(child, "close");
   assert.match(out, /From the agent/);
-  await again.destroy();
+  await leave(again);
 });
 
 test("a revoked program is asked about again; a no is a no; switched off, nobody is there", async () => {

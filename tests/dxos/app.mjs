@@ -1,5 +1,6 @@
 // What a DXOS app brings along: its types. Nothing in here knows of HALO.
 
+import { getObjectCore } from "@dxos/client/echo";
 import { TypedObject, TypedRelation, Ref, Expando } from "@dxos/echo-schema";
 import { Schema } from "effect";
 
@@ -15,3 +16,15 @@ export class Task extends TypedObject({ typename: "example.org/type/Task", versi
 }) {}
 
 export { Expando, Ref };
+
+/** Resolves once an object is as `seen` wants it, which may be later than a query finds it so: the wallet answers that. */
+export async function becomes(object, seen) {
+  if (seen(object)) return;
+  await new Promise((resolve) => {
+    const stop = getObjectCore(object).updates.on(() => {
+      if (!seen(object)) return;
+      stop();
+      resolve();
+    });
+  });
+}

@@ -8,7 +8,7 @@ import { live, Query } from "@dxos/client/echo";
 import WebSocket from "ws";
 
 import { Task } from "./app.mjs";
-import { services, signIn, Wallet } from "./signin.mjs";
+import { leave, services, signIn, Wallet } from "./signin.mjs";
 
 let wallet;
 
@@ -61,7 +61,7 @@ test("an app that may only look, looks", async () => {
   assert.ok(document, "the directory of its space is loaded");
   const updates = [{ documentId: document, mutation: new Uint8Array([1, 2, 3]), isNew: false }];
   await assert.rejects(DataService.update({ subscriptionId: "none", updates }), /no such subscription/);
-  await client.destroy();
+  await leave(client);
 });
 
 test("another app's space does not exist for it", async () => {
@@ -87,8 +87,8 @@ test("another app's space does not exist for it", async () => {
   // Nor by a query over everything.
   const found = await theirs.spaces.query(Query.type(Task)).run();
   assert.deepEqual(found.objects.map((task) => task.title), []);
-  await ours.destroy();
-  await theirs.destroy();
+  await leave(ours);
+  await leave(theirs);
 });
 
 test("a revoked app is cut off at once", async () => {
@@ -138,5 +138,5 @@ test("every method of every service answers, and one that does nothing here says
   // And the line still stands.
   assert.match(client.halo.identity.get().did, /^did:halo:/);
   await client.services.services.IdentityService.createIdentity({});
-  await client.destroy();
+  await leave(client);
 });

@@ -6,8 +6,8 @@ import { after, before, test } from "node:test";
 import { Client, fromSocket } from "@dxos/client";
 import { Filter, Query, live } from "@dxos/client/echo";
 
-import { Expando, Person, Ref, Task } from "./app.mjs";
-import { services, signIn, Wallet } from "./signin.mjs";
+import { becomes, Expando, Person, Ref, Task } from "./app.mjs";
+import { leave, services, signIn, Wallet } from "./signin.mjs";
 
 let wallet;
 let token;
@@ -24,7 +24,7 @@ async function connect() {
 
 async function disconnect(client) {
   clients.splice(clients.indexOf(client), 1);
-  await client.destroy();
+  await leave(client);
 }
 
 /** Resolves once `seen` accepts what a live query finds. */
@@ -145,7 +145,7 @@ test("two clients see each other's writes", async () => {
   const back = until(here, Query.select(Filter.type(Task, { done: true })), (tasks) => tasks.length === 1);
   theirs.done = true;
   await back;
-  assert.equal(task.done, true);
+  await becomes(task, ({ done }) => done);
 
   // A space that one makes turns up at the other.
   const fresh = await one.spaces.create({ name: "Both" });

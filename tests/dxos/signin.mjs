@@ -28,3 +28,13 @@ export async function signIn(wallet, app = "org.example.tasks", scope = "openid 
 
 /** Where the wallet serves DXOS apps. */
 export const services = (wallet) => `${wallet.issuer.replace("http", "ws")}/dxos`;
+
+/** `SpaceState.SPACE_INITIALIZING` */
+const OPENING = 4;
+
+/** Ends a client. One that is ended while it opens a space waits for that space forever (0.8.3), so it finishes that first. */
+export async function leave(client) {
+  const opening = client.initialized ? client.spaces.get().filter((space) => space.state.get() === OPENING) : [];
+  await Promise.all(opening.map((space) => space.waitUntilReady()));
+  await client.destroy();
+}

@@ -66,7 +66,7 @@ env.DISPLAY = await new Promise((resolve, reject) => {
 
 const files = process.argv.slice(2);
 const tests = readdirSync(HERE).filter((name) => name.endsWith('.test.mjs'));
-const inside = files.length > 0 ? ['node', ...files] : ['node', '--test', '--test-concurrency=1', '--test-reporter=spec', ...tests];
+const inside = files.length > 0 ? ['node', ...files] : ['node', '--test', '--test-concurrency=1', '--test-timeout=600000', '--test-reporter=spec', ...tests];
 // The daemon returns once it serves; it ends with the session bus.
 // The window manager, because raising and closing are things that one does.
 const script = `openbox &

@@ -38,6 +38,9 @@ pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
+/// What runs longer than this in CI hangs. `timeout` ends it with all that it started, and exits with 124.
+const LONGEST: &str = "30m";
+
 /// A program to be run in some directory.
 pub(crate) struct Run {
     command: Command,
@@ -95,6 +98,9 @@ impl Run {
     pub(crate) fn run(mut self) -> Result<(), Trouble> {
         let shown = self.shown();
         say(&format!("$ {shown}"));
+        if in_ci() && cfg!(target_os = "linux") {
+            self.command = within(LONGEST, &self.command);
+        }
         let status =
             self.command.status().map_err(|source| Trouble::NotStarted { command: shown.clone(), source })?;
         if status.success() {
@@ -143,5 +149,33 @@ impl Run {
             shown.push_str(&arg.to_string_lossy());
         }
         shown
+    }
+}
+
+/// The same command, ended after `longest`.
+fn within(longest: &str, command: &Command) -> Command {
+    let mut limited = Command::new("timeout");
+    limited.args(["--kill-after=10s", longest]).arg(command.get_program()).args(command.get_args());
+    if let Some(dir) = command.get_current_dir() {
+        limited.current_dir(dir);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hangs_is_ended() {
+        let mut hangs = Command::new("sh");
+        hangs.args(["-c", "test \"$MARK\" = kept && exec sleep 600"]).env("MARK", "kept");
+        assert_eq!(within("0.1s", &hangs).status().unwrap().code(), Some(124));
     }
 }
