@@ -77,7 +77,7 @@ pub(crate) fn speaks_first(mine: (Instance, Side), theirs: (Instance, Side)) -> 
 
 /// Reads any bytes, and writes what was read.
 #[cfg(fuzzing)]
-pub(crate) fn fuzz(bytes: &[u8]) {
+pub fn fuzz(bytes: &[u8]) {
     if let Some(greeting) = Greeting::decode(bytes) {
         assert_eq!(greeting.encode(), bytes);
     }

@@ -54,7 +54,11 @@ pub use connection::{
     Stats, pair,
 };
 pub use error::MeshError;
+#[cfg(fuzzing)]
+pub use greeting::fuzz as fuzz_greeting;
 pub use meeting::{Handshaker, Meeting, MeetingId, Side};
 pub use mesh::{Mesh, MeshEvent, ServerState};
+#[cfg(fuzzing)]
+pub use paths::fuzz as fuzz_paths;
 #[doc(hidden)]
 pub use paths::interop;

@@ -135,6 +135,10 @@ fn clippy(place: &Place) -> Result<(), Trouble> {
     ui::built(place)?;
     Run::cargo(place)
         .args(["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+        .run()?;
+    // What the fuzz targets call. They themselves need another compiler: `cargo xtask fuzz`.
+    Run::cargo(place)
+        .args(["clippy", "--locked", "--workspace", "--lib", "--", "--deny", "warnings", "--cfg", "fuzzing"])
         .run()
 }
 

@@ -145,7 +145,7 @@ fn listens(bytes: &[u8]) -> Option<Signal> {
 
 /// Reads any bytes, and writes what was read.
 #[cfg(fuzzing)]
-pub(crate) fn fuzz(bytes: &[u8]) {
+pub fn fuzz(bytes: &[u8]) {
     if let Some(signal) = Numbered::decode(bytes) {
         assert_eq!(signal.encode(), bytes);
     }
