@@ -9,6 +9,7 @@ import { Repo } from "@automerge/automerge-repo";
 import { NodeFSStorageAdapter } from "@automerge/automerge-repo-storage-nodefs";
 import { fileStorage, HaloNative } from "@halo-wallet/sdk/node";
 
+import { app } from "./two.mjs";
 import { Wallet } from "./wallet.mjs";
 
 const ITEMS = Number(process.env.HALO_BENCH_ITEMS ?? 100_000);
@@ -62,16 +63,6 @@ async function repo() {
   }
 }
 
-async function signedIn(wallet, dir) {
-  const scopes = ["profile", "halo:spaces", "halo:spaces:write"];
-  const halo = new HaloNative({ clientId: "org.example.bench", name: "Bench", scopes, profile: wallet.profile, storage: fileStorage(join(dir, "bench.json")) });
-  let tell;
-  const shown = new Promise((resolve) => (tell = resolve));
-  const session = halo.signIn({ onWords: tell });
-  await wallet.approve(await wallet.request(), { words: await shown });
-  return session;
-}
-
 async function memory(pid) {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/VmRSS:\s+(\d+)/.exec(status)[1]) / 1024;
@@ -81,7 +72,7 @@ const peer = await repo();
 const [wallet, dir] = await Promise.all([Wallet.start(), mkdtemp(join(tmpdir(), "halo-app-"))]);
 process.env.XDG_RUNTIME_DIR = wallet.runtimeDir;
 try {
-  const { spaces } = await signedIn(wallet, dir);
+  const { spaces } = await app(wallet, dir, "bench.json");
   const { items } = await spaces.create("Tasks");
 
   let began = now();

@@ -2,15 +2,14 @@
 // figure on standard output; `cargo xtask bench mesh` reads them. Wants HALO_BIN, with `kube` beside it; HALO_BENCH_ITEMS for
 // a smaller run. What DXOS's own clients take for the same is measured in the same run.
 
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { fileStorage, HaloNative } from "@halo-wallet/sdk/node";
 
+import { app, link, startKube } from "./two.mjs";
 import { Wallet } from "./wallet.mjs";
 
 const ITEMS = Number(process.env.HALO_BENCH_ITEMS ?? 100_000);
@@ -38,50 +37,11 @@ async function dxos() {
   return JSON.parse(stdout.trim().split("\n").at(-1));
 }
 
-/** Where devices meet; ends with this program. */
-async function startKube(dir) {
-  const program = join(dirname(process.env.HALO_BIN), "kube");
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--data", dir], { stdio: ["ignore", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: child.stdout })) {
-    return { url: JSON.parse(line).signal_url, end: () => child.kill() };
-  }
-  throw new Error("the KUBE ended before it served");
-}
-
-/** Links a new device; from the digits until it has everything, in milliseconds. */
-async function link(host, guest) {
-  const hosting = host.invite();
-  const { url } = await hosting.until(({ url }) => url);
-  const joining = guest.join(url, "Kitchen");
-  const { code } = await joining.until(({ state, code }) => state === "READY_FOR_AUTHENTICATION" && code);
-  await hosting.until(({ state }) => state === "READY_FOR_AUTHENTICATION");
-  const began = now();
-  hosting.type(code);
-  await joining.until(({ in_step }) => in_step);
-  const took = now() - began;
-  await hosting.until(({ state }) => state === "SUCCESS");
-  hosting.end();
-  joining.end();
-  await guest.joined();
-  return took;
-}
-
 const goes = async (wallet, path) => {
   const sync = wallet.sync();
   await sync.until(({ peers }) => peers[0]?.path === path);
   sync.end();
 };
-
-/** The spaces of an app at a device. */
-async function app(wallet, dir, name) {
-  const scopes = ["profile", "halo:spaces", "halo:spaces:write"];
-  const halo = new HaloNative({ clientId: "org.example.bench", name: "Bench", scopes, profile: wallet.profile, storage: fileStorage(join(dir, name)) });
-  let tell;
-  const shown = new Promise((resolve) => (tell = resolve));
-  const session = halo.signIn({ onWords: tell });
-  await wallet.approve(await wallet.request(), { words: await shown });
-  return { halo, spaces: (await session).spaces };
-}
 
 /** Processor time of a process so far, in seconds. */
 async function busy(pid) {

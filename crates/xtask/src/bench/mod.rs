@@ -81,10 +81,12 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<(), Trouble> {
             .env("CARGO_TARGET_DIR", place.target.join("bench"))
             .args(["run", "--release", "--locked", "--manifest-path", "bench/Cargo.toml"])
             .output()?;
-        printed += &Run::program("node", &place.at("tests/clients"))
-            .env("HALO_BIN", &halo)
-            .args(["echo.mjs"])
-            .output()?;
+        for program in ["echo.mjs", "ingest.mjs"] {
+            printed += &Run::program("node", &place.at("tests/clients"))
+                .env("HALO_BIN", &halo)
+                .args([program])
+                .output()?;
+        }
     }
     if wants(&["mesh"]) {
         printed +=
