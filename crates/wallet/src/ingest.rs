@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{Ready, ReplicaError, Room};
-use halo_echo::{DocumentId, NewDocument, SpaceId};
+use halo_echo::{DocumentId, EchoError, NewDocument, SpaceId};
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::Epoch;
@@ -197,7 +197,7 @@ impl Open {
         head: Option<&SignedHead>,
         ready: Vec<Ready>,
     ) -> Result<(Vec<DocumentId>, Aside), WalletError> {
-        let mut changes: BTreeMap<DocumentId, Vec<u8>> = BTreeMap::new();
+        let mut coming: BTreeMap<DocumentId, Vec<Vec<u8>>> = BTreeMap::new();
         let mut made: BTreeMap<DocumentId, NewDocument> = BTreeMap::new();
         let mut beginning = None;
         let mut aside = Aside::default();
@@ -206,20 +206,17 @@ impl Open {
             let Payload { changes: said, credentials, epochs, shares, .. } = ready.payload;
             for change in said {
                 let Ok(document) = DocumentId::from_bytes(&change.document) else { continue };
-                if let Some(made) = made.remove(&document) {
+                if let Some(coming) = coming.get_mut(&document) {
+                    coming.push(change.bytes);
+                } else if let Some(made) = made.remove(&document) {
                     // It goes on at once.
-                    if self.take_change(space, document, &[], &made.bytes)? {
-                        changes.insert(document, made.bytes);
-                    }
+                    coming.insert(document, vec![made.bytes, change.bytes]);
                 } else if !self.spaces.is_there(&self.store, document)?
                     && let Some(new) = NewDocument::read(document, &change.bytes, &mut beginning)
                 {
                     made.insert(document, new);
-                    continue;
-                }
-                let before = changes.get(&document).map(Vec::as_slice).unwrap_or_default();
-                if self.take_change(space, document, before, &change.bytes)? {
-                    changes.entry(document).or_default().extend(change.bytes);
+                } else {
+                    coming.insert(document, vec![change.bytes]);
                 }
             }
             // Only the HALO space says who is who.
@@ -234,6 +231,13 @@ impl Open {
                 }
                 let ours = shares.iter().filter_map(|bytes| Share::decode(bytes));
                 aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
+            }
+        }
+        let mut changes = BTreeMap::new();
+        for (document, said) in coming {
+            let taken = self.take_changes(space, document, &said)?;
+            if !taken.is_empty() {
+                changes.insert(document, taken);
             }
         }
         if !aside.credentials.is_empty() {
@@ -265,33 +269,55 @@ impl Open {
         Ok((changes.into_keys().chain(made.into_keys()).collect(), aside))
     }
 
-    /// Applies one change, after those `before` it that are not kept yet; `false` if nothing came of it.
+    /// Applies changes of one document, and returns those that are to be kept.
+    pub(crate) fn take_changes(
+        &mut self,
+        space: SpaceId,
+        id: DocumentId,
+        said: &[Vec<u8>],
+    ) -> Result<Vec<u8>, WalletError> {
+        // At once if it can be: a change to a long document takes as long as the document.
+        let all = said.concat();
+        if let Ok(kept) = self.take_change(space, id, &all)? {
+            return Ok(if kept { all } else { Vec::new() });
+        }
+        let mut taken = Vec::new();
+        for bytes in said {
+            match self.take_change(space, id, bytes)? {
+                Ok(true) => taken.extend_from_slice(bytes),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, document = %id, "a change of another device was left out");
+                    if !taken.is_empty() {
+                        self.spaces.hold_or_make(&self.store, space, id)?.document.apply(&taken)?;
+                    }
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Applies a change, and says whether anything came of it. After one that is none the document is not held any more.
     fn take_change(
         &mut self,
         space: SpaceId,
         id: DocumentId,
-        before: &[u8],
         bytes: &[u8],
-    ) -> Result<bool, WalletError> {
+    ) -> Result<Result<bool, EchoError>, WalletError> {
         let held = match self.spaces.hold_or_make(&self.store, space, id) {
             Ok(held) => held,
             // Of another space: there is nothing to change here.
-            Err(WalletError::NotFound { .. }) => return Ok(false),
+            Err(WalletError::NotFound { .. }) => return Ok(Ok(false)),
             Err(error) => return Err(error),
         };
-        match held.document.apply(bytes) {
-            // What waits is in no other block: whoever built on void ones says those again later.
-            Ok(change) => Ok(!change.known || change.waits || held.is_new),
-            Err(error) => {
-                tracing::warn!(%error, document = %id, "a change of another device was left out");
-                // It may have taken a part.
-                self.spaces.documents.remove(&id);
-                if !before.is_empty() {
-                    self.spaces.hold_or_make(&self.store, space, id)?.document.apply(before)?;
-                }
-                Ok(false)
-            }
+        let taken = held.document.apply(bytes);
+        // What waits is in no other block: whoever built on void ones says those again later.
+        let kept = taken.map(|change| !change.known || change.waits || held.is_new);
+        if kept.is_err() {
+            // It may have taken a part.
+            self.spaces.documents.remove(&id);
         }
+        Ok(kept)
     }
 
     /// Takes in what was said besides changes, and is in the store by now.

@@ -1,6 +1,7 @@
 //! Wallets on one machine that meet over a signaller, seen from inside.
 
 mod aliases;
+mod changes;
 #[cfg(target_os = "linux")]
 pub(crate) mod powercut;
 mod snapshots;
