@@ -20,6 +20,7 @@ mod invitation;
 mod keys;
 mod peer;
 mod proof;
+mod removal;
 mod rounds;
 mod signal;
 mod signer;
