@@ -86,6 +86,7 @@ commands![
     devices::removal_of,
     devices::revoke_device,
     devices::undo_device,
+    devices::agree_device,
     devices::fresh_alias,
     devices::sync_status,
     devices::set_network,

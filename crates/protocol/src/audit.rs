@@ -119,6 +119,13 @@ pub enum AuditEvent {
         /// The app.
         client: String,
     },
+    /// The user agreed that a device was let in which one on probation let in.
+    DeviceAgreed {
+        /// Its key, in hex.
+        device: String,
+        /// What it calls itself.
+        label: String,
+    },
 }
 
 /// One entry.
@@ -302,6 +309,10 @@ impl AuditEntry {
                 wire.client.clone_from(client);
                 22
             }
+            AuditEvent::DeviceAgreed { device, label } => {
+                (wire.device, wire.text) = (device.clone(), label.clone());
+                23
+            }
         };
         wire
     }
@@ -341,6 +352,7 @@ fn event(wire: Wire) -> Option<AuditEvent> {
         20 => AuditEvent::DeviceRevoked { device: wire.device, label: wire.text },
         21 => AuditEvent::DeviceRenamed { device: wire.device, label: wire.text },
         22 => AuditEvent::AliasMoved { grant: grant()?, client: wire.client },
+        23 => AuditEvent::DeviceAgreed { device: wire.device, label: wire.text },
         _ => return None,
     })
 }

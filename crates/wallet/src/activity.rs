@@ -120,6 +120,11 @@ fn view(entry: &AuditEntry) -> ActivityView {
             tell("device", device.clone());
             "device_renamed"
         }
+        AuditEvent::DeviceAgreed { device, label } => {
+            tell("label", label.clone());
+            tell("device", device.clone());
+            "device_agreed"
+        }
         AuditEvent::AliasMoved { client, .. } => {
             app = Some(client.clone());
             "alias_moved"

@@ -109,7 +109,15 @@ pub(crate) struct Ends {
 /// The time by this machine's clock.
 pub(crate) fn clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    #[cfg(test)]
+    let since = since + AHEAD.get();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// By how much the clock of one wallet is wrong, on the thread of its engine.
+    pub(crate) static AHEAD: std::cell::Cell<Duration> = const { std::cell::Cell::new(Duration::ZERO) };
 }
 
 impl Engine {
@@ -321,6 +329,7 @@ impl Engine {
             passphrase: self.needs_passphrase,
             requests: self.approvals.views(),
             devices: self.device_views(),
+            refused: self.refused_views(),
             invitations: self.hosting.values().map(|hosting| hosting.view.clone()).collect(),
             join: self.join_view(),
             network: self.network.view(),

@@ -12,8 +12,8 @@ use halo_keystore::{Keys, Keystore, PeerKeys, Phrase, StoreMark};
 use halo_protocol::audit::{AuditEntry, AuditEvent, ChainHead};
 use halo_protocol::credential::{Assertion, Credential, CredentialId, DeviceProfile};
 use halo_protocol::feed::Payload;
-use halo_protocol::identity::IdentityState;
-use halo_protocol::{Did, IdentityKey, Sign, Timestamp, Verified};
+use halo_protocol::identity::{DeviceState, IdentityState};
+use halo_protocol::{DeviceKey, Did, IdentityKey, Sign, Timestamp, Verified};
 use halo_store::{GrantRow, Store, StoreError, Tx};
 use zeroize::Zeroizing;
 
@@ -65,6 +65,8 @@ pub(crate) struct Open {
     pub(crate) spaces: Spaces,
     /// There are credentials that other devices have not been told of.
     pub(crate) learnt: bool,
+    /// Somebody is in who was not, and was turned away meanwhile: they have to be met anew.
+    pub(crate) meets_anew: bool,
     /// The words brought it back: there may be devices that it does not know yet.
     pub(crate) recovered: bool,
     /// The app that is being written for.
@@ -197,6 +199,7 @@ impl Open {
             phrase,
             credentials,
             learnt: false,
+            meets_anew: false,
             recovered,
             head,
         };
@@ -339,7 +342,14 @@ impl Open {
 
     /// Works out what the credentials say.
     fn judge(&mut self) -> Result<(), WalletError> {
-        self.state = self.judged(&self.credentials)?;
+        let after = self.judged(&self.credentials)?;
+        let before = std::mem::replace(&mut self.state, after);
+        let was_out = |key: &DeviceKey, device: &DeviceState| match before.devices.contains_key(key) {
+            true => !before.is_in(key),
+            false => before.rejected.iter().any(|(id, _)| *id == device.authorized_by),
+        };
+        let mut devices = self.state.devices.iter();
+        self.meets_anew |= devices.any(|(key, device)| self.state.is_in(key) && was_out(key, device));
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use ts_rs::TS;
 
 use crate::asker::AppKind;
 use crate::error::WalletError;
-use crate::link::{DeviceView, InvitationView, JoinView, NetworkView};
+use crate::link::{DeviceView, InvitationView, JoinView, NetworkView, RefusedView};
 use crate::request::{GrantId, Outcome, ProfileField, RequestId, RequestView, Scope};
 
 /// Where the profile stands.
@@ -195,6 +195,8 @@ pub struct Snapshot {
     pub apps: Vec<AppView>,
     /// The user's devices, this one first, removed ones last.
     pub devices: Vec<DeviceView>,
+    /// Devices that one on probation let in, which wait for the user's word.
+    pub refused: Vec<RefusedView>,
     /// Invitations for devices: those that can still be used, and those that ended since the wallet was opened.
     pub invitations: Vec<InvitationView>,
     /// Joining an identity; `None` unless under way, or just over.
@@ -230,6 +232,7 @@ impl Snapshot {
             requests: Vec::new(),
             apps: Vec::new(),
             devices: Vec::new(),
+            refused: Vec::new(),
             invitations: Vec::new(),
             join: None,
             network: NetworkView::default(),

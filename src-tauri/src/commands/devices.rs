@@ -1,7 +1,7 @@
 //! What windows may call about devices, codes, sync and the network.
 
 use halo_wallet::{
-    AddAskingDevice, AskToJoin, GrantId, InvitationId, InvitationView, InviteDevice, JoinDevice,
+    AddAskingDevice, AgreeDevice, AskToJoin, GrantId, InvitationId, InvitationView, InviteDevice, JoinDevice,
     NetworkChange, QrView, Removal, RevokeDevice, SyncView, TurnServer, WalletError,
 };
 use serde::Deserialize;
@@ -98,6 +98,16 @@ pub(super) async fn revoke_device(
 #[tauri::command]
 pub(super) async fn undo_device(session: State<'_, Session>, key: String) -> Answer<()> {
     Ok(session.wallet().await?.undo_device(key).await?)
+}
+
+#[tauri::command]
+pub(super) async fn agree_device(
+    session: State<'_, Session>,
+    admission: String,
+    passphrase: Option<Secret>,
+) -> Answer<()> {
+    let passphrase = passphrase.map(Secret::into_passphrase);
+    Ok(session.wallet().await?.agree_device(AgreeDevice { admission, passphrase }).await?)
 }
 
 #[tauri::command]

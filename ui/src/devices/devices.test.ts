@@ -2,7 +2,7 @@ import { cleanup, fireEvent, render } from '@testing-library/svelte';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { fake } from '../ipc/fake/port';
-import { states } from '../ipc/fake/states';
+import { PHONE, states } from '../ipc/fake/states';
 import type { Snapshot } from '../ipc/port';
 import AddAsking from '../screens/AddAsking.svelte';
 import AddDevice from '../screens/AddDevice.svelte';
@@ -178,5 +178,83 @@ describe('devices', () => {
     const screen = render(Devices, { wallet, snapshot: states['devices-one'] });
     await fireEvent.click(screen.getByTestId('device-remove'));
     await screen.findByText('This is your last device');
+  });
+});
+
+describe('a device that a new one added', () => {
+  const inList = (screen: { getByTestId(id: string): HTMLElement }, id: string) => screen.getByTestId(id).textContent.replace(/\s+/g, ' ');
+
+  // threat: 29
+  it('is named with who added it, and let in only after a warning, with the passphrase', async () => {
+    const snapshot = states['devices-refused'];
+    const { wallet, said } = port(snapshot);
+    const screen = render(Devices, { wallet, snapshot });
+    expect(inList(screen, 'refused')).toContain('“Ada’s old laptop”, which was added 2 hours ago, added “Laptop X” (Linux) an hour ago. You have not agreed');
+    expect(screen.queryByTestId('refused-removes')).toBeNull();
+    await fireEvent.click(screen.getByTestId('refused-agree'));
+    expect(said('agreeDevice')).toEqual([]);
+    await type(await screen.findByTestId('refused-passphrase'), 'four random words here');
+    await fireEvent.click(screen.getByTestId('refused-agree-confirm'));
+    expect(said('agreeDevice')).toEqual([['agreeDevice', snapshot.refused[0]?.admission, 'four random words here']]);
+  });
+
+  it('goes with the one that added it', async () => {
+    const snapshot = states['devices-refused'];
+    const { wallet, said } = port(snapshot);
+    const screen = render(Devices, { wallet, snapshot });
+    await fireEvent.click(screen.getByTestId('refused-remove'));
+    await fireEvent.click(await screen.findByTestId('device-remove-confirm'));
+    expect(said('revokeDevice').map(([, key]) => key)).toEqual([PHONE]);
+    expect(said('agreeDevice')).toEqual([]);
+  });
+
+  it('keeps its question open where agreeing failed, and says why', async () => {
+    const snapshot = states['devices-refused'];
+    const { wallet, made } = port(snapshot);
+    made.agreeDevice = () => Promise.reject({ code: 'keystore.wrong_passphrase', message: 'the passphrase is wrong' });
+    const screen = render(Devices, { wallet, snapshot });
+    await fireEvent.click(screen.getByTestId('refused-agree'));
+    await fireEvent.click(await screen.findByTestId('refused-agree-confirm'));
+    const alert = await screen.findByRole('alert');
+    expect(alert.closest('[role=alertdialog]')).not.toBeNull();
+    expect(alert.textContent).toContain('passphrase');
+  });
+
+  it('is agreed with elsewhere where this computer cannot', () => {
+    const snapshot = states['devices-refused-new'];
+    const { wallet } = port(snapshot);
+    const screen = render(Devices, { wallet, snapshot });
+    expect(screen.queryByTestId('refused-agree')).toBeNull();
+    expect(inList(screen, 'refused')).toContain('agree on another device: this computer is new itself');
+    expect(screen.getByTestId('refused-remove')).toBeTruthy();
+  });
+
+  // threat: 29
+  it('pauses whom it removed, and both say what to do', async () => {
+    const snapshot = states['devices-paused'];
+    const { wallet } = port(snapshot);
+    const screen = render(Devices, { wallet, snapshot });
+    expect(inList(screen, 'device-paused')).toContain('“Laptop X”, which you have not agreed to, says that this one was removed');
+    expect(inList(screen, 'refused-removes')).toContain('“Laptop X” says that “Desk at work” was removed. Until you decide, this computer does not speak with “Desk at work”.');
+    expect(screen.queryByTestId('refused-everywhere')).toBeNull();
+    await fireEvent.click(screen.getByTestId('refused-agree'));
+    await screen.findByText('If you agree, that holds: “Desk at work” is put out of everything.');
+  });
+
+  // threat: 29
+  it('that pauses all names the one thing to do, on each of them', () => {
+    const snapshot = states['devices-all-paused'];
+    const { wallet } = port(snapshot);
+    const screen = render(Devices, { wallet, snapshot });
+    expect(inList(screen, 'refused-removes')).toContain('“Desk at work” and this computer were removed');
+    expect(inList(screen, 'refused-everywhere')).toContain('do the same on each of them');
+    expect(screen.queryByTestId('refused-agree')).toBeNull();
+    expect(screen.getByTestId('refused-remove').textContent).toContain('Remove “Ada’s old laptop”');
+  });
+
+  it('is spoken of on every screen while the one that added it is new', async () => {
+    const { wallet } = port(states['devices-refused']);
+    const screen = render(Main, { wallet });
+    expect((await screen.findByTestId('new-device')).textContent).toContain('It added “Laptop X”, which is not let in');
   });
 });

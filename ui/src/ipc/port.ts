@@ -36,6 +36,7 @@ export type {
 export type { AppView } from './bindings/AppView';
 export type { AskerView } from './bindings/AskerView';
 export type { DeviceView } from './bindings/DeviceView';
+export type { Hindrance } from './bindings/Hindrance';
 export type { IdentityView } from './bindings/IdentityView';
 export type { InvitationState } from './bindings/InvitationState';
 export type { KnownAlias } from './bindings/KnownAlias';
@@ -43,6 +44,7 @@ export type { LinkView } from './bindings/LinkView';
 export type { OtherSide } from './bindings/OtherSide';
 export type { PathView } from './bindings/PathView';
 export type { ProfileField } from './bindings/ProfileField';
+export type { RefusedView } from './bindings/RefusedView';
 export type { RequestView } from './bindings/RequestView';
 export type { Scope } from './bindings/Scope';
 export type { ServerState } from './bindings/ServerState';
@@ -140,6 +142,7 @@ export interface Port {
   removalOf(key: string): Promise<Removal>;
   revokeDevice(key: string, proof: { passphrase?: string; phrase?: string }): Promise<Removal>;
   undoDevice(key: string): Promise<void>;
+  agreeDevice(admission: string, passphrase: string | undefined): Promise<void>;
   freshAlias(grant: string): Promise<void>;
   /** Hears whenever connections, or what they carry, may have changed; returns how to stop. */
   onSync(hear: () => void): Promise<() => void>;

@@ -67,6 +67,7 @@ export const tauri: Port = {
   removalOf: (key) => invoke('removal_of', { key }),
   revokeDevice: (key, proof) => invoke('revoke_device', { key, ...proof }),
   undoDevice: (key) => invoke('undo_device', { key }),
+  agreeDevice: (admission, passphrase) => invoke('agree_device', { admission, passphrase }),
   freshAlias: (grant) => invoke('fresh_alias', { grant }),
   onSync: (hear) => listen('sync', () => hear()),
   syncStatus: () => invoke('sync_status'),

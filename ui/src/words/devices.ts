@@ -1,6 +1,6 @@
 // Sentences about devices, invitations and sync.
 
-import type { DeviceView, InvitationState, InvitationView, JoinView, OtherSide, PathView, ServerState } from '../ipc/port';
+import type { DeviceView, Hindrance, InvitationState, InvitationView, JoinView, OtherSide, PathView, RefusedView, ServerState } from '../ipc/port';
 import { ago, size } from '.';
 
 const platforms: Record<string, string> = {
@@ -18,6 +18,7 @@ export const platformName = (platform: string | null): string =>
 export function presence(device: DeviceView, now: number): string {
   if (device.revoked !== null) return `Removed ${ago(device.revoked, now)}`;
   if (device.current) return 'This computer';
+  if (device.suspended) return 'Paused';
   if (device.online) return 'Connected';
   return device.last_seen === null ? 'Not seen yet' : `Last seen ${ago(device.last_seen, now)}`;
 }
@@ -25,6 +26,22 @@ export function presence(device: DeviceView, now: number): string {
 /** A device that was let in a short while ago, for as long as one press undoes it. */
 export const isNew = (device: DeviceView, now: number): boolean =>
   device.revoked === null && !device.current && device.probation_until !== null && device.probation_until > now;
+
+/** A device that is not let in, by what it calls itself. */
+export const stranger = (refused: RefusedView): string => (refused.label === '' ? 'a device without a name' : `“${refused.label}”`);
+
+/** Devices in one phrase, this computer last. */
+export function listed(devices: DeviceView[]): string {
+  const names = [...devices.filter(({ current }) => !current).map(({ label }) => `“${label}”`), ...devices.filter(({ current }) => current).map(() => 'this computer')];
+  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`;
+}
+
+/** Why it cannot be agreed with here, and where it can. */
+export const hindranceWords: Record<Hindrance, string> = {
+  new: 'If it is yours, agree on another device: this computer is new itself.',
+  let_it_in: 'If it is yours, agree on another device: this computer added it itself.',
+  removes_this: 'You cannot agree here: that would put this computer out.',
+};
 
 /** Who is on the other side, by what they say of themselves. */
 export const other = (side: OtherSide | null): string =>

@@ -61,9 +61,12 @@ const events: Record<string, string> = {
   phrase_forgotten: '24 words removed from this device',
   profile_changed: 'Profile changed',
   settings_changed: 'Settings changed',
-  device_added: 'Device added',
-  device_removed: 'Device removed',
+  device_joined: 'Became one of your devices',
+  device_admitted: 'Device added',
+  device_agreed: 'Device added by another one agreed to',
+  device_revoked: 'Device removed',
   device_renamed: 'Device renamed',
+  alias_moved: 'Fresh account for an app',
   suspicious: 'Something odd',
   unreadable: 'Unreadable entry',
 };
@@ -87,6 +90,8 @@ export function activityDetail(entry: ActivityView): string {
   const parts: string[] = [];
   const why = details.get('why');
   if (why) parts.push(reasons[why] ?? why);
+  const label = details.get('label');
+  if (label) parts.push(`“${label}”`);
   const what = details.get('what');
   if (what) parts.push(what);
   const as = details.get('as');

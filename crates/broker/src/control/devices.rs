@@ -4,8 +4,8 @@
 //! up stops watching and nothing else: `invitations.cancel` and `join.cancel` end things.
 
 use halo_wallet::{
-    AddAskingDevice, AskToJoin, Event, GrantId, InvitationId, InviteDevice, JoinDevice, NetworkChange,
-    RevokeDevice, Snapshot, TurnServer, Wallet, WalletError,
+    AddAskingDevice, AgreeDevice, AskToJoin, Event, GrantId, InvitationId, InviteDevice, JoinDevice,
+    NetworkChange, RevokeDevice, Snapshot, TurnServer, Wallet, WalletError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -80,6 +80,13 @@ struct Revoke {
 }
 
 #[derive(Deserialize)]
+struct Agree {
+    admission: String,
+    #[serde(default)]
+    passphrase: Option<Secret>,
+}
+
+#[derive(Deserialize)]
 struct Network {
     #[serde(default)]
     servers: Option<Vec<String>>,
@@ -123,6 +130,11 @@ pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8], reply: &mut
             Ok(json!(wallet.revoke_device(revoke).await?))
         }
         "devices.undo" => done(wallet.undo_device(params::<Device>(text)?.device_key).await),
+        "devices.refused" => Ok(json!(unlocked(wallet)?.refused)),
+        "devices.agree" => {
+            let Agree { admission, passphrase: proof } = params(text)?;
+            done(wallet.agree_device(AgreeDevice { admission, passphrase: proof.map(passphrase) }).await)
+        }
         "apps.alias.fresh" => done(wallet.fresh_alias(&GrantId(params::<Id>(text)?.id)).await),
         "invitations.list" => Ok(json!(unlocked(wallet)?.invitations)),
         "invitations.watch" => {

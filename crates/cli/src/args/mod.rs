@@ -263,6 +263,10 @@ pub(crate) enum Devices {
         /// The device's key, or the beginning of it
         device_key: String,
     },
+    /// Devices that a new device let in, which wait for your word
+    Refused,
+    /// Agree that such a device was let in: it is yours from then on
+    Agree(AgreeDevice),
 }
 
 #[derive(clap::Args)]
@@ -305,6 +309,18 @@ pub(crate) struct RevokeDevice {
     /// Read the 24 words from standard input (one line; before the passphrase): they have the last word
     #[arg(long)]
     pub(crate) phrase_stdin: bool,
+    /// Read the passphrase from standard input, where one is set (one line)
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct AgreeDevice {
+    /// What `halo devices refused` calls it, or the beginning of that
+    pub(crate) id: String,
     /// Read the passphrase from standard input, where one is set (one line)
     #[arg(long)]
     pub(crate) passphrase_stdin: bool,

@@ -19,8 +19,13 @@ pub(super) async fn run(profile: &Path, command: Devices, out: &Out) -> Result<(
         Devices::Invite(invite) => self::invite(profile, &invite, out).await,
         Devices::Join(join) => self::join(profile, join, out).await,
         Devices::List => {
-            let devices = ask(&mut connect(profile).await?, "devices.list").await?;
-            out.answer(&devices, |page| list(page, &devices));
+            let mut client = connect(profile).await?;
+            let devices = ask(&mut client, "devices.list").await?;
+            let refused = ask(&mut client, "devices.refused").await?;
+            out.answer(&devices, |page| {
+                let lists = [list(page, &devices), super::refused::shown(page, &refused, &devices, now())];
+                lists.into_iter().filter(|list| !list.is_empty()).collect::<Vec<_>>().join("\n\n")
+            });
             Ok(())
         }
         Devices::Rename { device_key, label } => {
@@ -38,6 +43,8 @@ pub(super) async fn run(profile: &Path, command: Devices, out: &Out) -> Result<(
             out.answer(&json!({"revoked": key}), |_| "Undone: it is none of your devices.".to_owned());
             Ok(())
         }
+        Devices::Refused => super::refused::list(profile, out).await,
+        Devices::Agree(agree) => super::refused::agree(profile, &agree, out).await,
     }
 }
 
@@ -361,8 +368,12 @@ fn list(page: &Page<'_>, devices: &Value) -> String {
                 }
                 _ => String::new(),
             };
+            let paused = match flag("suspended") {
+                true => page.alert("  paused: given nothing until `halo devices refused` is settled"),
+                false => String::new(),
+            };
             format!(
-                "{}  {}  {}  {seen}{fresh}",
+                "{}  {}  {}  {seen}{fresh}{paused}",
                 page.strong(&short(&text(device, "device_key"))),
                 page.strong(&text(device, "label")),
                 text(device, "platform"),
@@ -382,7 +393,7 @@ fn open_ones(page: &Page<'_>, invitations: &Value) -> String {
     if lines.is_empty() { "There are no invitations.".to_owned() } else { lines.join("\n") }
 }
 
-fn members(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn members(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 

@@ -9,6 +9,7 @@ mod found;
 mod identity;
 mod items;
 mod lock;
+mod refused;
 mod requests;
 mod settings;
 mod spaces;

@@ -30,8 +30,13 @@ impl Out {
 
     /// An answer: as JSON for scripts, in words for people.
     pub(crate) fn answer(&self, value: &Value, words: impl FnOnce(&Page<'_>) -> String) {
-        let text = if self.json { value.to_string() } else { words(&Page { out: self }) };
+        let text = if self.json { value.to_string() } else { words(&self.page()) };
         line(&text);
+    }
+
+    /// Words for people.
+    pub(crate) const fn page(&self) -> Page<'_> {
+        Page { out: self }
     }
 
     /// Whether scripts read this.

@@ -39,6 +39,7 @@ fn any_event() -> impl Strategy<Value = AuditEvent> {
         text.prop_map(|by| AuditEvent::DeviceJoined { by }),
         (text, text).prop_map(|(device, label)| AuditEvent::DeviceAdmitted { device, label }),
         (text, text).prop_map(|(device, label)| AuditEvent::DeviceRevoked { device, label }),
+        (text, text).prop_map(|(device, label)| AuditEvent::DeviceAgreed { device, label }),
         (text, text).prop_map(|(device, label)| AuditEvent::DeviceRenamed { device, label }),
         (any::<[u8; 16]>(), text).prop_map(|(grant, client)| AuditEvent::AliasMoved { grant, client }),
     ]

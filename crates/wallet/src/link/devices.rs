@@ -222,6 +222,7 @@ impl Engine {
                         .filter(|until| *until > now && !device.revoked)
                         .map(|until| until.as_millis()),
                     revoked: device.revoked.then(|| open.revoked_at(key)).flatten(),
+                    suspended: !device.revoked && open.state.suspended.contains(key),
                 }
             })
             .collect();

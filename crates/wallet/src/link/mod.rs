@@ -9,6 +9,7 @@ mod invite;
 mod join;
 mod net;
 mod peers;
+mod refused;
 mod snapshots;
 mod talk;
 mod view;
@@ -25,10 +26,10 @@ use halo_protocol::invitation::Refused;
 use crate::view::Trouble;
 
 pub use view::{
-    AddAskingDevice, AskToJoin, CodeBy, DeviceView, InvitationId, InvitationState, InvitationView,
-    InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView, OtherSide,
-    PathView, PeerView, Progress, Removal, RevokeDevice, ServerState, ServerView, SpacePeerView,
-    SpaceSyncView, SyncView, TurnServer, TurnView,
+    AddAskingDevice, AgreeDevice, AskToJoin, CodeBy, DeviceView, Hindrance, InvitationId, InvitationState,
+    InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView,
+    OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice, ServerState, ServerView,
+    SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView,
 };
 
 /// Why nobody was let in, by a code for each next step.

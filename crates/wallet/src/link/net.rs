@@ -158,9 +158,14 @@ impl Net {
         Ok((id, connections))
     }
 
+    /// Waits for nobody of a meeting any more.
+    fn forget(&self, id: MeetingId) {
+        lock(&self.routes).to.remove(&id);
+    }
+
     /// Leaves a meeting; its connections end.
     pub(crate) async fn leave(&self, id: MeetingId) {
-        lock(&self.routes).to.remove(&id);
+        self.forget(id);
         // A mesh that has ended has no meetings.
         let _ = self.mesh.leave(id).await;
     }
@@ -255,6 +260,13 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Whether somebody who was turned away is to be met now: within one meeting they are not met again.
+    fn meets_anew(&mut self) -> bool {
+        self.open.as_mut().is_some_and(|open| std::mem::take(&mut open.meets_anew))
+    }
+}
+
 impl Wallet {
     /// Says what a program was started with: before anybody is met.
     ///
@@ -299,13 +311,19 @@ pub(crate) fn spawn(wallet: &Wallet) {
     tokio::spawn(async move {
         let mut joined: Option<(Topic, MeetingId)> = None;
         loop {
-            let Ok(wanted) = desk.job(|engine| engine.wanted_meeting()).await else { break };
+            let Ok((wanted, anew)) = desk.job(|engine| (engine.wanted_meeting(), engine.meets_anew())).await
+            else {
+                break;
+            };
             let wanted_topic = wanted.as_ref().map(|meeting| meeting.secret.topic());
-            if wanted_topic != joined.map(|(topic, _)| topic)
+            if (anew || wanted_topic != joined.map(|(topic, _)| topic))
                 && let Ok(net) = net(&desk).await
             {
-                if let Some((_, id)) = joined.take() {
-                    net.leave(id).await;
+                match joined.take() {
+                    // Joining it again leaves the one before, and nobody takes the two for one.
+                    Some((topic, id)) if Some(topic) == wanted_topic => net.forget(id),
+                    Some((_, id)) => net.leave(id).await,
+                    None => {}
                 }
                 if let (Some(meeting), Some(topic)) = (wanted, wanted_topic) {
                     match net.meet(meeting).await {

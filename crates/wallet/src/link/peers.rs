@@ -411,6 +411,7 @@ impl Engine {
         };
         let grown = std::mem::take(&mut open.spaces.grown);
         let learnt = std::mem::take(&mut open.learnt);
+        let anew = open.meets_anew;
         if grown.is_empty() && !learnt {
             return;
         }
@@ -421,6 +422,9 @@ impl Engine {
         if learnt {
             self.drop_revoked();
             self.changed();
+            if anew {
+                self.tell(Event::Devices);
+            }
         }
         for id in ids {
             if learnt {

@@ -1,7 +1,7 @@
 //! What window and command line see of devices, invitations and sync: facts, without a secret in them.
 //!
-//! What changes while somebody looks is in the [`Snapshot`](crate::Snapshot): `devices`, `invitations`, `join`,
-//! `network`. [`SyncView`] has counters that never stand still and is asked for instead, when
+//! What changes while somebody looks is in the [`Snapshot`](crate::Snapshot): `devices`, `refused`,
+//! `invitations`, `join`, `network`. [`SyncView`] has counters that never stand still and is asked for instead, when
 //! [`Event::Sync`](crate::Event::Sync) says that it is worth it. Each change is also an event that carries the whole
 //! view, so that a stream of them misses no state even where snapshots come together.
 //!
@@ -18,6 +18,7 @@
 //! | `removal_of(device_key) -> Removal` | what removing it would mean, or has meant; changes nothing | |
 //! | `revoke_device(RevokeDevice) -> Removal` | puts it out of every space, with new epochs; closes its connections | `Devices` |
 //! | `undo_device(device_key)` | the same for one on probation | `Devices` |
+//! | `agree_device(AgreeDevice)` | lets in a device after all that one on probation let in: `refused` in the snapshot | `Devices` |
 //! | `fresh_alias(&GrantId)` | the app gets an alias that removed devices never knew | `Revoked` |
 //! | `sync_status() -> SyncView` | who is connected to whom, and who lacks what | |
 //! | `set_network(NetworkChange)` | servers, LAN, TURN | `Changed`, `Sync` |
@@ -191,6 +192,46 @@ pub struct DeviceView {
     /// When it was removed.
     #[ts(type = "number | null")]
     pub revoked: Option<u64>,
+    /// Somebody says that it is removed whom a device on probation let in: it is given nothing, and not spoken with, until the
+    /// user has settled that. Who says so is in [`RefusedView::removes`].
+    pub suspended: bool,
+}
+
+/// A device that one on probation let in: it counts for nothing here until this user, or another device, agrees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct RefusedView {
+    /// Names what was refused, in hex: exactly this is agreed with.
+    pub admission: String,
+    /// Key of the device that was let in, in hex.
+    pub device_key: String,
+    /// What it calls itself, cleaned: a claim; empty if it has not said.
+    pub label: String,
+    /// What it says it runs on.
+    pub platform: Option<String>,
+    /// Key of the device that let it in, in hex. That one is in, and can be removed.
+    pub by: String,
+    /// When, in milliseconds since the epoch, by the clock of whoever let it in.
+    #[ts(type = "number")]
+    pub added: u64,
+    /// Devices that are in, this one perhaps among them, of which it says that they are removed, or somebody whom it let in;
+    /// in hex.
+    pub removes: Vec<String>,
+    /// Why it cannot be agreed with here.
+    pub hindrance: Option<Hindrance>,
+}
+
+/// Why this device cannot agree that another one was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Hindrance {
+    /// This device is on probation itself.
+    New,
+    /// This device let it in: another one has to agree.
+    LetItIn,
+    /// It says that this device was removed.
+    RemovesThis,
 }
 
 /// What removing a device means.
@@ -409,6 +450,14 @@ pub struct RevokeDevice {
     /// The 24 words. The identity's own word is never contested: needed where the device to be removed was let in
     /// before this one and could remove it in turn.
     pub phrase: Option<Zeroizing<String>>,
+    /// The passphrase, where one is set.
+    pub passphrase: Option<Passphrase>,
+}
+
+/// Agreeing with what was refused.
+pub struct AgreeDevice {
+    /// [`RefusedView::admission`].
+    pub admission: String,
     /// The passphrase, where one is set.
     pub passphrase: Option<Passphrase>,
 }

@@ -39,4 +39,9 @@ probation_until: number | null,
 /**
  * When it was removed.
  */
-revoked: number | null, };
+revoked: number | null, 
+/**
+ * Somebody says that it is removed whom a device on probation let in: it is given nothing, and not spoken with, until the
+ * user has settled that. Who says so is in [`RefusedView::removes`].
+ */
+suspended: boolean, };

@@ -6,6 +6,7 @@ import type { InvitationView } from "./InvitationView";
 import type { JoinView } from "./JoinView";
 import type { KeychainView } from "./KeychainView";
 import type { NetworkView } from "./NetworkView";
+import type { RefusedView } from "./RefusedView";
 import type { RequestView } from "./RequestView";
 import type { RootPlace } from "./RootPlace";
 import type { Settings } from "./Settings";
@@ -52,6 +53,10 @@ apps: Array<AppView>,
  * The user's devices, this one first, removed ones last.
  */
 devices: Array<DeviceView>, 
+/**
+ * Devices that one on probation let in, which wait for the user's word.
+ */
+refused: Array<RefusedView>, 
 /**
  * Invitations for devices: those that can still be used, and those that ended since the wallet was opened.
  */

@@ -191,6 +191,7 @@ export function fake(snapshot: Snapshot): Port & Calls {
     removalOf: note('removalOf', { ...removal, last: snapshot.devices.length < 2 }),
     revokeDevice: note('revokeDevice', removal),
     undoDevice: note('undoDevice', undefined),
+    agreeDevice: note('agreeDevice', undefined),
     freshAlias: note('freshAlias', undefined),
     onSync: note('onSync', () => undefined),
     syncStatus: note('syncStatus', snapshot.devices.length > 1 ? sync : { ...sync, peers: [], links: [], servers: [] }),

@@ -1,6 +1,6 @@
 // Every state a screen can show.
 
-import type { AppView, AskerView, DeviceView, InvitationView, JoinView, RequestView, Snapshot } from '../port';
+import type { AppView, AskerView, DeviceView, InvitationView, JoinView, RefusedView, RequestView, Snapshot } from '../port';
 
 const hour = 3_600_000;
 
@@ -18,6 +18,7 @@ const device = (device_key: string, label: string, more: Partial<DeviceView>): D
   last_seen: Date.now() - 2 * hour,
   probation_until: null,
   revoked: null,
+  suspended: false,
   ...more,
 });
 const laptop = device(LAPTOP, 'ada-laptop', { current: true, online: true, last_seen: Date.now() });
@@ -34,6 +35,7 @@ const empty: Snapshot = {
   requests: [],
   apps: [],
   devices: [],
+  refused: [],
   invitations: [],
   join: null,
   network: { servers: [], lan: true, turn: [] },
@@ -63,6 +65,25 @@ const several: Snapshot = {
   devices: [laptop, desk, phone],
   network: { servers: ['wss://kube.lovelace.example', 'wss://kube.garden.example'], lan: true, turn: [{ url: 'turn:turn.lovelace.example:3478', username: 'ada' }] },
 };
+
+/** The phone, new itself, added another device. */
+const refusing = (more: Partial<RefusedView>, deskMore: Partial<DeviceView> = {}): Snapshot => ({
+  ...several,
+  devices: [laptop, { ...desk, ...deskMore }, { ...phone, added: Date.now() - 2.5 * hour, probation_until: Date.now() + 21 * hour, online: true }],
+  refused: [
+    {
+      admission: '5c0d6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee',
+      device_key: 'eecc6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee',
+      label: 'Laptop X',
+      platform: 'linux',
+      by: PHONE,
+      added: Date.now() - 1.2 * hour,
+      removes: [],
+      hindrance: null,
+      ...more,
+    },
+  ],
+});
 
 const invitation: InvitationView = {
   invitation_id: 'invitation-1',
@@ -160,6 +181,10 @@ export const states = {
     ...several,
     devices: [laptop, desk, { ...phone, added: Date.now() - hour / 6, probation_until: Date.now() + 23 * hour, online: true }],
   },
+  'devices-refused': { ...refusing({}), passphrase: true },
+  'devices-refused-new': refusing({ hindrance: 'new' }),
+  'devices-paused': refusing({ removes: [DESK] }, { online: false, suspended: true }),
+  'devices-all-paused': refusing({ removes: [LAPTOP, DESK], hindrance: 'removes_this' }, { online: false, suspended: true }),
   'devices-removed': { ...several, devices: [laptop, desk, { ...phone, revoked: Date.now() - hour }] },
   'invite-code': inviting({}),
   'invite-digits': inviting({ state: 'READY_FOR_AUTHENTICATION', guest: { label: 'Kitchen', platform: 'linux' } }),

@@ -4,6 +4,7 @@ mod aliases;
 mod changes;
 #[cfg(target_os = "linux")]
 pub(crate) mod powercut;
+mod refused;
 mod snapshots;
 mod stolen;
 

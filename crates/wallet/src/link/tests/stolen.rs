@@ -379,8 +379,41 @@ async fn a_removal_and_the_epochs_after_it_are_one_block() {
     assert!(fresh.contains(&last));
 }
 
+/// Some key of the tablet's, which is on probation, as that of a device it let in: that one removes others.
+pub(super) async fn removals_by_a_newcomer(
+    tablet: &Wallet,
+    removed: Vec<DeviceKey>,
+) -> Vec<Verified<Credential>> {
+    inside(tablet, move |open| {
+        let halo = open.halo().unwrap();
+        let key = halo_protocol::SpaceKey::from_bytes(&open.spaces.rows[&halo].key).unwrap();
+        let guest = open.keys.feed(&key).unwrap();
+        let device_key = DeviceKey::from_bytes(guest.feed_key().as_bytes()).unwrap();
+        let let_in = Assertion::AuthorizedDevice {
+            identity_key: open.identity_key,
+            device_key,
+            agreement_key: open.keys.agreement_key(),
+        };
+        let let_in = open.sign(clock(), *device_key.as_bytes(), let_in, &[]).unwrap();
+        let removal = |device: DeviceKey| {
+            let draft = Draft {
+                issuer: *device_key.as_bytes(),
+                subject: *device.as_bytes(),
+                issued: clock(),
+                expires: None,
+                parents: vec![let_in.id()],
+                assertion: Assertion::RevokedDevice { device_key: device, cuts: vec![] },
+            };
+            draft.sign(&guest).unwrap()
+        };
+        let removals: Vec<_> = removed.into_iter().map(removal).collect();
+        [vec![let_in.clone()], removals].concat()
+    })
+    .await
+}
+
 /// Credentials that a device hears of, by whatever way.
-async fn hear(wallet: &Wallet, said: Vec<Verified<Credential>>) {
+pub(super) async fn hear(wallet: &Wallet, said: Vec<Verified<Credential>>) {
     wallet.job(move |engine| engine.learn_introduced(said)).await.unwrap().unwrap();
 }
 
@@ -441,30 +474,7 @@ async fn whom_a_device_removes_that_may_yet_be_vouched_for_is_given_nothing() {
         .await
     };
     assert_eq!(given().await, (1, true));
-    // Some key of the tablet's, which is on probation, as that of a device it let in: that one removes the phone.
-    let said = inside(&three.tablet, move |open| {
-        let halo = open.halo().unwrap();
-        let key = halo_protocol::SpaceKey::from_bytes(&open.spaces.rows[&halo].key).unwrap();
-        let guest = open.keys.feed(&key).unwrap();
-        let device_key = DeviceKey::from_bytes(guest.feed_key().as_bytes()).unwrap();
-        let let_in = Assertion::AuthorizedDevice {
-            identity_key: open.identity_key,
-            device_key,
-            agreement_key: open.keys.agreement_key(),
-        };
-        let let_in = open.sign(clock(), *device_key.as_bytes(), let_in, &[]).unwrap();
-        let removal = Draft {
-            issuer: *device_key.as_bytes(),
-            subject: *phone.as_bytes(),
-            issued: clock(),
-            expires: None,
-            parents: vec![let_in.id()],
-            assertion: Assertion::RevokedDevice { device_key: phone, cuts: vec![] },
-        };
-        vec![let_in, removal.sign(&guest).unwrap()]
-    })
-    .await;
-    hear(&three.laptop, said).await;
+    hear(&three.laptop, removals_by_a_newcomer(&three.tablet, vec![phone]).await).await;
     let suspended = inside(&three.laptop, move |open| {
         !open.state.devices[&phone].revoked && open.state.suspended.contains(&phone)
     });
