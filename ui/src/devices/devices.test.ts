@@ -247,7 +247,7 @@ describe('a device that a new one added', () => {
     const { wallet } = port(snapshot);
     const screen = render(Devices, { wallet, snapshot });
     expect(inList(screen, 'refused-removes')).toContain('“Desk at work” and this computer were removed');
-    expect(inList(screen, 'refused-everywhere')).toContain('do the same on each of them');
+    expect(inList(screen, 'refused-everywhere')).toContain('remove “Ada’s old laptop” here and on each of your other devices');
     expect(screen.queryByTestId('refused-agree')).toBeNull();
     expect(screen.getByTestId('refused-remove').textContent).toContain('Remove “Ada’s old laptop”');
   });

@@ -70,6 +70,19 @@ fn an_invitation_is_listed_and_withdrawn() {
 }
 
 #[test]
+fn who_is_not_refused_is_not_agreed_with() {
+    let ada = World::new();
+    ada.init();
+    let _daemon = ada.daemon();
+    assert_eq!(ada.json(&["devices", "refused"]), json!([]));
+    assert_eq!(ada.json(&["devices", "list"])[0]["suspended"], json!(false));
+    for id in ["5c0d", "", &"5c".repeat(32)] {
+        let nobody = ada.run(&["--json", "devices", "agree", id, "--yes"]);
+        assert_eq!((nobody.status(), nobody.error_code().as_str()), (5, "wallet.not_found"), "{id}");
+    }
+}
+
+#[test]
 fn what_is_no_code_is_said() {
     let (ada, new) = (World::new(), World::new());
     ada.init();

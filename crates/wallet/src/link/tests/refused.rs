@@ -114,7 +114,13 @@ async fn whom_a_newcomer_removes_is_shown_as_suspended_until_the_user_decides() 
         assert!(view(&three.laptop, phone).is_some_and(|view| view.suspended && view.revoked.is_none()));
         assert!(view(&three.laptop, tablet).is_some_and(|view| !view.suspended));
         if agrees {
-            three.laptop.agree_device(agree(&refused)).await.unwrap();
+            let passphrase = || halo_keystore::Passphrase::new("correct horse".into());
+            three.laptop.set_passphrase(None, Some(passphrase())).await.unwrap();
+            let error = three.laptop.agree_device(agree(&refused)).await.unwrap_err();
+            assert_eq!(error.code(), "keystore.passphrase_required");
+            assert_eq!(asked(&three.laptop).await, refused, "nothing has changed");
+            let agree = AgreeDevice { passphrase: Some(passphrase()), ..agree(&refused) };
+            three.laptop.agree_device(agree).await.unwrap();
         } else {
             three.laptop.revoke_device(revoke(tablet)).await.unwrap();
         }
