@@ -349,7 +349,7 @@ fn removed(page: &Page<'_>, removal: &Value) -> String {
     lines.join("\n")
 }
 
-fn list(page: &Page<'_>, devices: &Value) -> String {
+pub(super) fn list(page: &Page<'_>, devices: &Value) -> String {
     let now = now();
     let lines: Vec<String> = members(devices)
         .map(|device| {

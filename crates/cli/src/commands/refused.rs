@@ -143,10 +143,22 @@ mod tests {
     #[test]
     fn both_answers_are_named_with_who_let_it_in() {
         let said = said(&[], &Value::Null);
-        assert!(said.contains("\"Phone\", which was added 2 hours ago, added it 1 hour ago."), "{said}");
+        assert!(said.contains("\"Phone\", which was added 2 h ago, added it 1 h ago."), "{said}");
         assert!(said.contains("halo devices agree 01234567`"), "{said}");
         assert!(said.contains("halo devices revoke cc33`"), "{said}");
         assert!(!said.contains("removed:") && !said.contains('\u{1b}'), "{said}");
+    }
+
+    #[test]
+    fn a_suspended_device_is_paused_in_the_list_and_only_that_one() {
+        let devices = json!([
+            {"device_key": "aa11", "label": "Laptop", "suspended": false},
+            {"device_key": "bb22", "label": "Desk", "suspended": true},
+        ]);
+        let list = crate::commands::devices::list(&Out::new(false).page(), &devices);
+        let paused: Vec<bool> =
+            list.lines().map(|line| line.contains("paused: given nothing until")).collect();
+        assert_eq!(paused, [false, true], "{list}");
     }
 
     #[test]
