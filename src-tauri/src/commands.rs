@@ -67,6 +67,7 @@ commands![
     unshare_space,
     delete_space,
     compact_space,
+    look_at_space,
     items,
     put_item,
     set_item_deleted,
@@ -297,12 +298,19 @@ async fn delete_space(session: State<'_, Session>, id: String) -> Answer<()> {
     Ok(session.wallet().await?.delete_space(space(&id)?).await?)
 }
 
-/// What a query finds, in DXOS's form.
 #[tauri::command]
 async fn compact_space(session: State<'_, Session>, id: String) -> Answer<Compacted> {
     Ok(session.wallet().await?.compact_space(space(&id)?).await?)
 }
 
+/// Which space is on screen, if any.
+#[tauri::command]
+async fn look_at_space(session: State<'_, Session>, id: Option<String>) -> Answer<()> {
+    let id = id.as_deref().map(space).transpose()?;
+    Ok(session.wallet().await?.look_at_space(id).await?)
+}
+
+/// What a query finds, in DXOS's form.
 #[tauri::command]
 async fn items(session: State<'_, Session>, id: String, query: serde_json::Value) -> Answer<Vec<ItemView>> {
     let query = Query::parse(&query.to_string()).map_err(WalletError::from)?;

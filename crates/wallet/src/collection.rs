@@ -410,14 +410,14 @@ impl Open {
         Ok(ids.into_iter().collect())
     }
 
-    /// Whether somebody may do something in a space; what they do not see does not exist for them.
-    pub(crate) fn check(&self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
+    /// Whether somebody may do something in a space; what they do not see does not exist for them. Whoever may looks at it.
+    pub(crate) fn check(&mut self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
         let seen = match by {
             // The HALO space is the wallet's own affair.
             By::Owner => self.spaces.rows.get(&space).is_some_and(|row| !row.halo),
             By::App(grant) => self.spaces.sees(&self.app(grant, scope)?, space),
         };
-        seen.then_some(()).ok_or(NO_SPACE)
+        seen.then(|| self.look(space)).ok_or(NO_SPACE)
     }
 
     /// Who is behind one of Automerge's actors: a device that writes for the user or for an app, or an app by itself.

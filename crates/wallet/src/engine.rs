@@ -213,7 +213,8 @@ impl Engine {
     /// How long nothing happens by itself.
     fn nap(&self) -> Duration {
         let now = clock();
-        [self.approvals.deadline(), self.auto_lock_at(), self.peers_deadline()]
+        let looks = self.open.as_ref().and_then(|open| open.spaces.looks.deadline());
+        [self.approvals.deadline(), self.auto_lock_at(), self.peers_deadline(), looks]
             .into_iter()
             .flatten()
             .map(|at| Duration::from_millis(at.as_millis().saturating_sub(now.as_millis())))

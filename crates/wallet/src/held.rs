@@ -18,6 +18,7 @@ use crate::contents::epoch_row;
 use crate::engine::clock;
 use crate::error::WalletError;
 use crate::feeds::{SpaceFeeds, Written, damaged};
+use crate::looks::Looks;
 use crate::open::Open;
 use crate::spaces::{DocumentUpdated, NO_DOCUMENT, NO_SPACE, app_of};
 
@@ -349,6 +350,7 @@ pub(crate) struct Spaces {
     /// Spaces in which there are blocks that other devices have not been told of.
     pub(crate) grown: BTreeSet<SpaceId>,
     pub(crate) compaction: Compaction,
+    pub(crate) looks: Looks,
     turn: u64,
 }
 

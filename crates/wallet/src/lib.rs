@@ -36,6 +36,7 @@ mod held;
 mod ingest;
 mod lifecycle;
 mod link;
+mod looks;
 mod membership;
 mod models;
 mod open;

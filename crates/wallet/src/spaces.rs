@@ -200,6 +200,7 @@ impl Wallet {
                 if wanted.as_ref().is_some_and(|ids| !ids.contains(&space.id.to_string())) {
                     continue;
                 }
+                open.look(space.id);
                 let name = space.id.to_string();
                 let found = find::<_, WalletError>(&query, &open.store.items(&name))?;
                 hits.extend(found.into_iter().map(|(id, document)| Hit { id, space: space.id, document }));

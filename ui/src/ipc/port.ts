@@ -125,6 +125,8 @@ export interface Port {
   unshareSpace(id: string, app: string): Promise<void>;
   deleteSpace(id: string): Promise<void>;
   compactSpace(id: string): Promise<Compacted>;
+  /** Which space is on screen, if any: what is missing of it comes first. */
+  lookAtSpace(id: string | null): Promise<void>;
   /** `query` in DXOS's form. */
   items(id: string, query: object): Promise<ItemView[]>;
   putItem(id: string, item: { id: string; data: unknown }): Promise<ItemView>;

@@ -47,6 +47,7 @@ export const tauri: Port = {
   unshareSpace: (id, app) => invoke('unshare_space', { id, app }),
   deleteSpace: (id) => invoke('delete_space', { id }),
   compactSpace: (id) => invoke('compact_space', { id }),
+  lookAtSpace: (id) => invoke('look_at_space', { id }),
   items: (id, query) => invoke('items', { id, query }),
   putItem: (id, item) => invoke('put_item', { id, item }),
   setItemDeleted: (id, item, deleted) => invoke('set_item_deleted', { id, item, deleted }),

@@ -16,6 +16,19 @@ export class WalletState {
     await this.port.onSnapshot((snapshot) => (this.snapshot = snapshot));
     this.snapshot ??= await this.port.snapshot();
   }
+
+  /** A space is on screen, as long as the window is; answers how to say that it is not any more. */
+  looksAt(space: string): () => void {
+    // It is about which things come first: where it fails there is nothing that a person could do.
+    const say = (space: string | null) => void this.port.lookAtSpace(space).catch(() => undefined);
+    const look = () => say(document.hidden ? null : space);
+    look();
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      document.removeEventListener('visibilitychange', look);
+      say(null);
+    };
+  }
 }
 
 /** Something the user started: whether it runs, and how it failed. */

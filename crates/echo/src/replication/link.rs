@@ -4,6 +4,9 @@
 //! peer's timeframe says so; until then at most [`WINDOW`] blocks of a feed and [`WINDOW_BYTES`] in all are on their way, and after
 //! [`RETRY`] without news both sides say again what they have: less and less often, until the peer counts as gone.
 //!
+//! Each says as well whether somebody looks at the space there. When that changes, what was on its way is sent once more, by the other
+//! urgency and from what is confirmed on: each stream then has the blocks in order, whichever of the two is quicker.
+//!
 //! What a peer claims costs nothing: only feeds that are admitted here are looked at, and only what was sent takes room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -56,6 +59,8 @@ pub enum Input {
     },
     /// Get the snapshot that this peer offered.
     Fetch(SnapshotOffer),
+    /// Whether somebody looks at the space here.
+    Looked(bool),
     /// Time has passed.
     Tick,
 }
@@ -64,8 +69,10 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Effect {
-    /// Tell the peer.
+    /// Tell the peer. Blocks go before those of other spaces while [`Link::is_watched`].
     Send(Message),
+    /// Blocks for the peer that wait to be sent need not be: they are among those that follow.
+    Withdraw,
     /// Take these blocks, and say [`Input::Grown`] to every link when they are durable, or [`Input::Missed`] to this one.
     Take {
         /// A run of one feed.
@@ -241,10 +248,26 @@ pub struct Link {
     fetch: Option<Fetch>,
     /// It sent blocks and waits to hear that they came.
     owes: bool,
+    /// Somebody looks at the space here.
+    looks: bool,
+    /// And there, as it said.
+    watched: bool,
     backoff: Backoff,
 }
 
 impl Link {
+    /// Of a space that somebody looks at here, or nobody.
+    #[must_use]
+    pub fn of(looks: bool) -> Self {
+        Self { looks, ..Self::default() }
+    }
+
+    /// Whether somebody looks at the space there, as the peer says.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.watched
+    }
+
     /// Does what an input asks for.
     ///
     /// # Errors
@@ -258,7 +281,7 @@ impl Link {
         let mut effects = Vec::new();
         match input {
             Input::Opened => {
-                *self = Self::default();
+                *self = Self::of(self.looks);
                 effects.push(self.have(here, true));
             }
             Input::Message(message) => {
@@ -302,6 +325,11 @@ impl Link {
                 self.fetch = Some(Fetch { id: offer.id, size: offer.size, next, asked: next });
                 effects.extend(self.want());
             }
+            Input::Looked(looks) => {
+                if std::mem::replace(&mut self.looks, looks) != looks && self.told.is_some() {
+                    effects.push(self.have(here, false));
+                }
+            }
             Input::Tick => {
                 if self.backoff.is_due(now) {
                     self.backoff.again().ok_or(LinkError::Silent)?;
@@ -327,15 +355,21 @@ impl Link {
         effects: &mut Vec<Effect>,
     ) -> Result<(), LinkError> {
         match message {
-            Message::Have { timeframe, again } => {
+            Message::Have { timeframe, again, on_screen } => {
                 let known = here.timeframe();
                 let theirs: Timeframe =
                     timeframe.into_iter().filter(|(feed, _)| known.contains_key(feed)).collect();
+                let moves = std::mem::replace(&mut self.watched, on_screen) != on_screen;
                 if again {
-                    self.sent.clone_from(&theirs);
-                    self.flying.clear();
                     // What it was offered may be forgotten, or no peer could send it.
                     self.offered = None;
+                }
+                if again || moves {
+                    self.sent.clone_from(&theirs);
+                    if !self.flying.is_empty() {
+                        self.flying.clear();
+                        effects.push(Effect::Withdraw);
+                    }
                 } else {
                     for (feed, length) in &theirs {
                         let sent = self.sent.entry(*feed).or_default();
@@ -478,7 +512,7 @@ impl Link {
         let now = here.timeframe();
         let timeframe = now.iter().map(|(feed, length)| (*feed, *length)).collect();
         self.told = Some(now);
-        Effect::Send(Message::Have { timeframe, again })
+        Effect::Send(Message::Have { timeframe, again, on_screen: self.looks })
     }
 
     /// Asks for the next parts of the snapshot that is on its way, in good time.

@@ -26,6 +26,8 @@ pub enum Message {
         timeframe: Vec<(FeedKey, u64)>,
         /// Something is missing: everything beyond it is to be sent (again).
         again: bool,
+        /// Somebody looks at the space here: its blocks are to come before those of others.
+        on_screen: bool,
     },
     /// A run of blocks of one feed.
     Blocks {
@@ -65,7 +67,7 @@ pub enum Message {
 pub enum Urgency {
     /// Who is who, what there is, what is wrong.
     Control,
-    /// Blocks of the space that somebody looks at.
+    /// Blocks of a space that somebody looks at, there where they go.
     OnScreen,
     /// Other blocks.
     Data,
@@ -73,8 +75,13 @@ pub enum Urgency {
     Bulk,
 }
 
+impl Urgency {
+    /// All, in order.
+    pub const ALL: [Self; 4] = [Self::Control, Self::OnScreen, Self::Data, Self::Bulk];
+}
+
 impl Message {
-    /// How urgent it is. The caller says whether somebody looks at the space.
+    /// How urgent it is. The caller says whether the peer's user looks at the space ([`super::Link::is_watched`]).
     #[must_use]
     pub const fn urgency(&self, on_screen: bool) -> Urgency {
         match self {

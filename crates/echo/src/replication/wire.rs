@@ -88,6 +88,8 @@ struct WireHave {
     timeframe: Vec<WireFrame>,
     #[prost(bool, tag = "2")]
     again: bool,
+    #[prost(bool, tag = "3")]
+    on_screen: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -139,8 +141,8 @@ impl Message {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let kind = match self {
-            Self::Have { timeframe, again } => {
-                Kind::Have(WireHave { timeframe: frames(timeframe), again: *again })
+            Self::Have { timeframe, again, on_screen } => {
+                Kind::Have(WireHave { timeframe: frames(timeframe), again: *again, on_screen: *on_screen })
             }
             Self::Blocks { blocks, head } => Kind::Blocks(WireBlocks {
                 blocks: blocks
@@ -179,7 +181,11 @@ impl Message {
         }
         let wire = Wire::decode(bytes).map_err(|_| no("it is no such message"))?;
         Ok(match wire.kind.ok_or_else(|| no("it says nothing"))? {
-            Kind::Have(wire) => Self::Have { timeframe: timeframe(&wire.timeframe)?, again: wire.again },
+            Kind::Have(wire) => Self::Have {
+                timeframe: timeframe(&wire.timeframe)?,
+                again: wire.again,
+                on_screen: wire.on_screen,
+            },
             Kind::Blocks(wire) => blocks(wire)?,
             Kind::Forked(proof) => {
                 if proof.len() > LONGEST_PROOF {

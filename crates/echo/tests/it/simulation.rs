@@ -300,6 +300,9 @@ impl World {
         for effect in link.handle(input, &device.disk, self.now).unwrap() {
             match effect {
                 Effect::Send(message) => self.wire.push((at, about, message)),
+                Effect::Withdraw => self.wire.retain(|(from, to, message)| {
+                    (*from, *to) != (at, about) || !matches!(message, Message::Blocks { .. })
+                }),
                 Effect::Take { blocks, head } => {
                     if self.devices[at].take(&blocks, head.as_ref()) {
                         self.tell(at, about, Input::Missed);
@@ -356,7 +359,7 @@ impl World {
 
     fn run(&mut self) {
         for _ in 0..self.rng.random_range(20..120) {
-            match self.rng.random_range(0..20) {
+            match self.rng.random_range(0..21) {
                 0..5 => {
                     let at = self.rng.random_range(0..self.devices.len());
                     self.devices[at].edit(&mut self.rng);
@@ -364,6 +367,11 @@ impl World {
                 }
                 5..18 => self.deliver(true),
                 18 => self.tick(),
+                19 => {
+                    let (at, looks) =
+                        (self.rng.random_range(0..self.devices.len()), self.rng.random_bool(0.5));
+                    self.tell_all(at, &Input::Looked(looks));
+                }
                 _ => self.crash(),
             }
         }

@@ -8,6 +8,7 @@ mod here;
 mod invite;
 mod join;
 mod net;
+mod outbox;
 mod peers;
 mod refused;
 mod snapshots;

@@ -5,20 +5,18 @@
 //! peer is bounded: beyond that it is dropped, and both begin anew with what they have once the peer has caught up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use halo_echo::SpaceId;
 use halo_echo::replication::{
-    Acquaint, Effect, Input, Introduction, IntroductionEffect, IntroductionInput, Link, Message,
+    Effect, Input, Introduction, IntroductionEffect, IntroductionInput, Link, Message,
 };
 use halo_mesh::{ConnectionSender, PathKind};
 use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::ForkProof;
 use halo_protocol::{DeviceKey, Timestamp};
-use tokio::sync::mpsc;
 
 use super::here::{Here, Known};
+use super::outbox::Outbox;
 use super::snapshots::Fetching;
 use super::wire::{Say, SpaceTag};
 use crate::engine::{Engine, clock};
@@ -27,69 +25,9 @@ use crate::ingest::{IngestError, Ingested};
 use crate::open::Open;
 use crate::view::Event;
 
-/// Bytes that may wait for one peer.
-const MOST_WAITING: usize = 16 * 1024 * 1024;
-/// Messages that may wait for one peer.
-pub(crate) const MOST_MESSAGES: usize = 1_024;
-
 /// Names a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PeerId(pub(crate) u64);
-
-/// Where what a peer is to hear waits.
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    queue: mpsc::Sender<Say>,
-    bytes: Arc<AtomicUsize>,
-}
-
-/// The other end of an [`Outbox`].
-pub(crate) struct Outgoing {
-    queue: mpsc::Receiver<Say>,
-    bytes: Arc<AtomicUsize>,
-}
-
-/// A queue for one peer.
-pub(crate) fn outbox() -> (Outbox, Outgoing) {
-    let (sender, receiver) = mpsc::channel(MOST_MESSAGES);
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (Outbox { queue: sender, bytes: bytes.clone() }, Outgoing { queue: receiver, bytes })
-}
-
-impl Outbox {
-    /// `false` if there is no room.
-    fn put(&self, say: Say) -> bool {
-        let size = weight(&say);
-        if self.bytes.load(Ordering::Relaxed) > MOST_WAITING || self.queue.try_send(say).is_err() {
-            return false;
-        }
-        self.bytes.fetch_add(size, Ordering::Relaxed);
-        true
-    }
-}
-
-impl Outgoing {
-    /// The next message; `None` once the engine has dropped the peer.
-    pub(crate) async fn next(&mut self) -> Option<Say> {
-        let say = self.queue.recv().await?;
-        self.bytes.fetch_sub(weight(&say), Ordering::Relaxed);
-        Some(say)
-    }
-
-    /// Nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
-    }
-}
-
-fn weight(say: &Say) -> usize {
-    match say {
-        Say::Space(_, Message::Blocks { blocks, .. }) => blocks.iter().map(|block| block.sealed.len()).sum(),
-        Say::Space(_, Message::SnapshotChunk { bytes, .. }) => bytes.len(),
-        Say::Acquaint(Acquaint::Credentials(all)) => all.iter().map(Vec::len).sum(),
-        _ => 64,
-    }
-}
 
 /// A device at the other end of a connection.
 pub(crate) struct Peer {
@@ -99,8 +37,6 @@ pub(crate) struct Peer {
     pub(crate) links: BTreeMap<SpaceId, Link>,
     /// Spaces of which neither lacks anything, as was last told.
     even: BTreeSet<SpaceId>,
-    /// Something was dropped, since it did not fit.
-    behind: bool,
     /// Spaces are spoken of.
     speaks: bool,
     /// How bytes go, and since when.
@@ -125,10 +61,9 @@ pub(crate) struct Peers {
 pub(crate) struct Unwanted(pub(super) String);
 
 impl Peer {
-    fn say(&mut self, say: Say) {
-        if !self.outbox.put(say) {
-            self.behind = true;
-        }
+    fn say(&self, say: Say, on_screen: bool) {
+        let urgency = say.urgency(on_screen);
+        self.outbox.put(say, urgency);
     }
 }
 
@@ -143,7 +78,6 @@ impl Engine {
             introduction: Introduction::default(),
             links: BTreeMap::new(),
             even: BTreeSet::new(),
-            behind: false,
             speaks: false,
             path: None,
             since: clock(),
@@ -168,10 +102,8 @@ impl Engine {
         }
     }
 
-    /// Everything that waited for a peer was sent.
+    /// Everything that waited for a peer was sent, after something was dropped.
     pub(crate) fn peer_caught_up(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.all.get_mut(&id).filter(|peer| peer.behind) else { return };
-        peer.behind = false;
         self.introduce(id, IntroductionInput::Opened);
         self.each_link(id, &Input::Opened);
     }
@@ -216,7 +148,7 @@ impl Engine {
         let mut learnt = Vec::new();
         for effect in effects {
             match effect {
-                IntroductionEffect::Send(said) => peer.say(Say::Acquaint(said)),
+                IntroductionEffect::Send(said) => peer.say(Say::Acquaint(said), false),
                 IntroductionEffect::Learn(credentials) => learnt.extend(credentials),
             }
         }
@@ -267,8 +199,9 @@ impl Engine {
         let fresh: Vec<SpaceId> =
             spaces.into_iter().filter(|space| !peer.links.contains_key(space)).collect();
         for space in fresh {
+            let looks = self.open.as_ref().is_some_and(|open| open.spaces.looks.told(&space));
             if let Some(peer) = self.peers.all.get_mut(&id) {
-                peer.links.insert(space, Link::default());
+                peer.links.insert(space, Link::of(looks));
             }
             self.link(id, space, Input::Opened);
         }
@@ -331,8 +264,17 @@ impl Engine {
                 let Some(open) = &self.open else { return Ok(None) };
                 let Some(row) = open.spaces.rows.get(&space) else { return Ok(None) };
                 let say = Say::Space(SpaceTag::of(&row.key), message);
-                if let Some(peer) = self.peers.all.get_mut(&id) {
-                    peer.say(say);
+                if let Some(peer) = self.peers.all.get(&id) {
+                    // The HALO space says which spaces there are, and what opens them.
+                    let first = row.halo || peer.links.get(&space).is_some_and(Link::is_watched);
+                    peer.say(say, first);
+                }
+                Ok(None)
+            }
+            Effect::Withdraw => {
+                let row = self.open.as_ref().and_then(|open| open.spaces.rows.get(&space));
+                if let (Some(row), Some(peer)) = (row, self.peers.all.get(&id)) {
+                    peer.outbox.withdraw(SpaceTag::of(&row.key));
                 }
                 Ok(None)
             }
@@ -412,7 +354,8 @@ impl Engine {
         let grown = std::mem::take(&mut open.spaces.grown);
         let learnt = std::mem::take(&mut open.learnt);
         let anew = open.meets_anew;
-        if grown.is_empty() && !learnt {
+        let looked = open.spaces.looks.news(clock());
+        if grown.is_empty() && !learnt && looked.is_empty() {
             return;
         }
         // A content key may have come, or a feed was let in.
@@ -434,6 +377,9 @@ impl Engine {
                 self.each_link(id, &Input::Opens);
             }
             self.links_to(id);
+            for (space, looks) in &looked {
+                self.link(id, *space, Input::Looked(*looks));
+            }
             for space in &grown {
                 self.link(id, *space, Input::Grown);
             }

@@ -1,7 +1,7 @@
 //! One conversation with a device of the same identity: who it is, and then whatever both engines have to say.
 //!
-//! Both ends answer for the handshake before anything else is said. One task reads, one writes; the engine is in
-//! between and never waits for a peer.
+//! Both ends answer for the handshake before anything else is said. One task reads, one writes for each urgency, so that
+//! what is urgent waits for nothing else; the engine is in between and never waits for a peer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,11 @@ use halo_mesh::{Connection, ConnectionEvent, ConnectionSender, PathKind};
 use halo_protocol::channel::{Priority, Role, StreamId};
 use halo_protocol::peer::{PeerExpect, PeerHello};
 use halo_protocol::{AgreementKey, DeviceKey};
+use tokio::task::JoinSet;
 
 use super::desk::Desk;
-use super::peers::{Outgoing, PeerId, outbox};
+use super::outbox::{Outgoing, outbox};
+use super::peers::PeerId;
 use super::wire::Say;
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
@@ -29,7 +31,7 @@ const MOST_STREAMS: usize = 8;
 pub(crate) async fn talk(desk: Desk, connection: Connection) {
     let (sender, mut events) = connection.split();
     let arrived = tokio::time::timeout(PATIENCE, arrive(&desk, &sender, &mut events)).await;
-    let Ok(Ok((id, mut outgoing))) = arrived else {
+    let Ok(Ok((id, outgoing))) = arrived else {
         tracing::info!("a peer did not say who it is, or is none");
         sender.close().await;
         return;
@@ -37,17 +39,11 @@ pub(crate) async fn talk(desk: Desk, connection: Connection) {
     let writer = {
         let (desk, sender) = (desk.clone(), sender.clone());
         tokio::spawn(async move {
-            while let Some(say) = outgoing.next().await {
-                let stream = say.stream(false);
-                for frame in say.frames() {
-                    if sender.send(stream, frame).await.is_err() {
-                        return;
-                    }
-                }
-                if outgoing.is_empty() && desk.job(move |engine| engine.peer_caught_up(id)).await.is_err() {
-                    break;
-                }
+            let mut writers = JoinSet::new();
+            for outgoing in outgoing {
+                writers.spawn(write(desk.clone(), sender.clone(), id, outgoing));
             }
+            while writers.join_next().await.is_some() {}
             // The engine wants nothing more of it.
             sender.close().await;
         })
@@ -85,12 +81,27 @@ pub(crate) async fn talk(desk: Desk, connection: Connection) {
     writer.abort();
 }
 
+/// Says what is of one urgency, until there is nothing more to say.
+async fn write(desk: Desk, sender: ConnectionSender, id: PeerId, outgoing: Outgoing) {
+    while let Some(say) = outgoing.next().await {
+        let stream = say.stream(outgoing.urgency());
+        for frame in say.frames() {
+            if sender.send(stream, frame).await.is_err() {
+                return;
+            }
+        }
+        if outgoing.has_caught_up() && desk.job(move |engine| engine.peer_caught_up(id)).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Says hello, and hears who is there.
 async fn arrive(
     desk: &Desk,
     sender: &ConnectionSender,
     events: &mut halo_mesh::ConnectionReceiver,
-) -> Result<(PeerId, Outgoing), WalletError> {
+) -> Result<(PeerId, Vec<Outgoing>), WalletError> {
     let (hash, initiator) = (sender.hash(), sender.initiator());
     let remote = sender.remote().ok_or(NOBODY)?;
     let hello = desk.job(move |engine| engine.hello(hash, initiator)).await??;

@@ -30,18 +30,23 @@ pub(crate) enum Say {
 }
 
 impl Say {
+    /// How urgent it is, where somebody looks at the space that it is of, or nobody.
+    pub(crate) const fn urgency(&self, on_screen: bool) -> Urgency {
+        match self {
+            Self::Acquaint(_) => Urgency::Control,
+            Self::Space(_, message) => message.urgency(on_screen),
+        }
+    }
+
     /// The stream that it goes on.
-    pub(crate) fn stream(&self, on_screen: bool) -> StreamId {
-        let (priority, number) = match self {
-            Self::Acquaint(_) => (Priority::Control, 1),
-            Self::Space(_, message) => match message.urgency(on_screen) {
-                Urgency::Control => (Priority::Control, 2),
-                Urgency::OnScreen => (Priority::Interactive, 1),
-                Urgency::Data => (Priority::Bulk, 1),
-                Urgency::Bulk => (Priority::Bulk, 2),
-            },
-        };
-        StreamId::new(priority, number)
+    pub(crate) const fn stream(&self, urgency: Urgency) -> StreamId {
+        match (self, urgency) {
+            (Self::Acquaint(_), _) => StreamId::new(Priority::Control, 1),
+            (_, Urgency::Control) => StreamId::new(Priority::Control, 2),
+            (_, Urgency::OnScreen) => StreamId::new(Priority::Interactive, 1),
+            (_, Urgency::Data) => StreamId::new(Priority::Bulk, 1),
+            (_, Urgency::Bulk) => StreamId::new(Priority::Bulk, 2),
+        }
     }
 
     /// Its frames.

@@ -175,6 +175,7 @@ export function fake(snapshot: Snapshot): Port & Calls {
     unshareSpace: note('unshareSpace', undefined),
     deleteSpace: note('deleteSpace', undefined),
     compactSpace: note('compactSpace', { before: 5_242_880, after: 262_144, waits_for: [] }),
+    lookAtSpace: note('lookAtSpace', undefined),
     items: note('items', items),
     putItem: note('putItem', items[0] as ItemView),
     setItemDeleted: note('setItemDeleted', undefined),

@@ -376,7 +376,7 @@ fn billions_of_blocks_that_a_peer_announces_cost_nothing() {
     link.handle(Input::Opened, &here, NOW).unwrap();
     let mut timeframe = vec![(owner.key(), u64::MAX), (Key::new(2).feed(), 4_000_000_000)];
     timeframe.sort();
-    let have = Message::Have { timeframe, again: true };
+    let have = Message::Have { timeframe, again: true, on_screen: false };
     let said = link.handle(Input::Message(Message::decode(&have.encode()).unwrap()), &here, NOW).unwrap();
     assert_eq!(sent(&said).len(), 1, "what is here is said, and nothing asked for: {said:?}");
     let progress = link.progress(&here);
@@ -416,7 +416,7 @@ fn no_more_is_on_its_way_than_the_windows_hold() {
     let here = Here::of(&[&owner], 24);
     let mut link = Link::default();
     link.handle(Input::Opened, &here, NOW).unwrap();
-    let empty = Message::Have { timeframe: vec![(owner.key(), 0)], again: true };
+    let empty = Message::Have { timeframe: vec![(owner.key(), 0)], again: true, on_screen: false };
     let said = link.handle(Input::Message(empty), &here, NOW).unwrap();
     let size = |messages: &[Message]| -> usize {
         let of = |message: &Message| match message {
@@ -428,7 +428,7 @@ fn no_more_is_on_its_way_than_the_windows_hold() {
     let flying = size(&sent(&said));
     assert!(flying > WINDOW_BYTES - 1024 * 1024 && flying < WINDOW_BYTES + 1024 * 1024, "{flying}");
     // As they arrive, others follow.
-    let some = Message::Have { timeframe: vec![(owner.key(), 4)], again: false };
+    let some = Message::Have { timeframe: vec![(owner.key(), 4)], again: false, on_screen: false };
     let more = size(&sent(&link.handle(Input::Message(some), &here, NOW).unwrap()));
     assert!((3 * 900 * 1024..5 * 1024 * 1024).contains(&more), "{more}");
     const { assert!(WINDOW > 1_024) };
@@ -439,11 +439,120 @@ fn a_feed_that_the_peer_does_not_name_is_not_sent() {
     let (one, other) = (Owner::with(1, 3), Owner::with(2, 3));
     let here = Here::of(&[&one, &other], 3);
     let mut link = Link::default();
-    let have = Message::Have { timeframe: vec![(one.key(), 0)], again: false };
+    let have = Message::Have { timeframe: vec![(one.key(), 0)], again: false, on_screen: false };
     for message in sent(&link.handle(Input::Message(have), &here, NOW).unwrap()) {
         if let Message::Blocks { blocks, .. } = message {
             assert!(blocks.iter().all(|block| block.header.feed == one.key()));
         }
+    }
+}
+
+/// The numbers of the blocks that are sent, run by run.
+fn runs(effects: &[Effect]) -> Vec<(u64, u64)> {
+    let run = |message: Message| match message {
+        Message::Blocks { blocks, .. } => {
+            Some((blocks.first()?.header.sequence, blocks.last()?.header.sequence))
+        }
+        _ => None,
+    };
+    sent(effects).into_iter().filter_map(run).collect()
+}
+
+/// Large blocks: two are a message.
+fn large(length: usize) -> Owner {
+    let mut owner = Owner::new(1);
+    (0..length).for_each(|_| owner.say(&vec![7; 120 * 1024], OPEN, &[]));
+    owner
+}
+
+#[test]
+fn what_somebody_looks_at_there_is_sent_anew_from_what_is_confirmed_on() {
+    let owner = large(6);
+    let here = Here::of(&[&owner], 6);
+    let mut link = Link::default();
+    let mut have = |length, on_screen| {
+        let timeframe = vec![(owner.key(), length)];
+        let have = Message::Have { timeframe, again: false, on_screen };
+        let effects = link.handle(Input::Message(have), &here, NOW).unwrap();
+        (link.is_watched(), effects.contains(&Effect::Withdraw), runs(&effects))
+    };
+    assert_eq!(have(0, false), (false, false, vec![(0, 1), (2, 3), (4, 5)]));
+    assert_eq!(have(1, true), (true, true, vec![(1, 2), (3, 4), (5, 5)]));
+    assert_eq!(have(3, true), (true, false, vec![]), "it is on its way");
+    assert_eq!(have(5, false), (false, true, vec![(5, 5)]));
+    assert_eq!(have(6, false), (false, false, vec![]));
+    assert_eq!(have(6, true), (true, false, vec![]), "nothing is on its way");
+}
+
+#[test]
+fn a_peer_is_told_once_that_somebody_looks() {
+    let owner = Owner::with(1, 1);
+    let here = Here::of(&[&owner], 1);
+    let mut link = Link::of(false);
+    let mut said = |input| {
+        let said = sent(&link.handle(input, &here, NOW).unwrap());
+        let look = |message: &Message| match message {
+            Message::Have { again, on_screen, .. } => (*again, *on_screen),
+            other => panic!("{other:?}"),
+        };
+        said.iter().map(look).collect::<Vec<_>>()
+    };
+    assert_eq!(said(Input::Looked(true)), [], "nobody is there to be told yet");
+    assert_eq!(said(Input::Opened), [(true, true)]);
+    assert_eq!(said(Input::Looked(true)), []);
+    assert_eq!(said(Input::Opened), [(true, true)], "whoever begins anew says it again");
+    assert_eq!(said(Input::Looked(false)), [(false, false)]);
+    assert_eq!(said(Input::Looked(false)), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One stream for what is on screen and one for the rest, each in order, whichever of the two is quicker; and a user who
+    /// looks at the space and away.
+    #[test]
+    fn nothing_is_missed_between_the_two_streams(steps in proptest::collection::vec((0..5_u8, any::<bool>()), 0..120)) {
+        let owner = large(24);
+        let (here, mut there) = (Here::of(&[&owner], 24), Here::of(&[&owner], 0));
+        let (mut host, mut guest) = (Link::default(), Link::default());
+        let mut asked: Vec<Message> = sent(&guest.handle(Input::Opened, &there, NOW).unwrap());
+        let mut streams: [Vec<Message>; 2] = [vec![], vec![]];
+        let finish = [0, 1, 2].repeat(150).into_iter().map(|step| (step, false));
+        for (step, other) in steps.into_iter().chain(finish) {
+            match step {
+                0 if !asked.is_empty() => {
+                    let have = asked.remove(0);
+                    for effect in host.handle(Input::Message(have), &here, NOW).unwrap() {
+                        match effect {
+                            Effect::Send(blocks @ Message::Blocks { .. }) => {
+                                streams[usize::from(host.is_watched())].push(blocks);
+                            }
+                            // Some of it is in the stream already.
+                            Effect::Withdraw => streams.iter_mut().for_each(|stream| {
+                                stream.truncate(if other { 1 } else { 3 });
+                            }),
+                            _ => {}
+                        }
+                    }
+                }
+                1 | 2 if !streams[usize::from(step - 1)].is_empty() => {
+                    let blocks = streams[usize::from(step - 1)].remove(0);
+                    for effect in guest.handle(Input::Message(blocks), &there, NOW).unwrap() {
+                        let Effect::Take { mut blocks, head } = effect else { continue };
+                        let have = there.timeframe()[&owner.key()];
+                        prop_assert!(blocks[0].header.sequence <= have, "some before these are missing");
+                        blocks.retain(|block| block.header.sequence >= have);
+                        if !blocks.is_empty() {
+                            there.keep(blocks, head);
+                        }
+                    }
+                    asked.extend(sent(&guest.handle(Input::Grown, &there, NOW).unwrap()));
+                }
+                3 | 4 => asked.extend(sent(&guest.handle(Input::Looked(step == 4), &there, NOW).unwrap())),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(there.timeframe()[&owner.key()], 24);
     }
 }
 
@@ -541,7 +650,7 @@ fn content_keys_are_given_on_request_and_as_soon_as_they_are_there() {
     let here = Here::default();
     let lacks = Here { closed: BTreeSet::from([LATER]), ..Here::default() };
     let (mut asks, mut gives) = (Link::default(), Link::default());
-    let have = |again| Input::Message(Message::Have { timeframe: vec![], again });
+    let have = |again| Input::Message(Message::Have { timeframe: vec![], again, on_screen: false });
     let wants = |effects: Vec<Effect>| sent(&effects).contains(&Message::KeysWanted(vec![LATER]));
     assert!(wants(asks.handle(Input::Grown, &lacks, NOW).unwrap()));
     assert_eq!(asks.handle(Input::Grown, &lacks, NOW).unwrap(), [], "once");
@@ -572,7 +681,7 @@ fn control_goes_before_data_and_what_is_on_screen_before_the_rest() {
     let owner = Owner::with(1, 1);
     let (blocks, head) = owner.run(0, 1);
     let blocks = Message::Blocks { blocks, head: Some(head) };
-    let have = Message::Have { timeframe: vec![], again: false };
+    let have = Message::Have { timeframe: vec![], again: false, on_screen: false };
     let chunk = Message::SnapshotChunk { id: SNAPSHOT, offset: 0, bytes: vec![1] };
     let order = [have.urgency(false), blocks.urgency(true), blocks.urgency(false), chunk.urgency(true)];
     assert!(order.is_sorted_by(|one, next| one < next));
@@ -587,7 +696,8 @@ fn any_message() -> impl Strategy<Value = Message> {
         frames
     });
     prop_oneof![
-        (frames.clone(), any::<bool>()).prop_map(|(timeframe, again)| Message::Have { timeframe, again }),
+        (frames.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(timeframe, again, on_screen)| Message::Have { timeframe, again, on_screen }),
         (1..6_usize, any::<bool>()).prop_map(|(length, signed)| {
             let (blocks, head) = Owner::with(3, 6).run(0, length);
             Message::Blocks { blocks, head: signed.then_some(head) }
@@ -649,7 +759,10 @@ fn the_seeds_of_the_fuzz_target_are_messages() {
         std::fs::read_dir(dir).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
     let messages = seeds.iter().filter(|seed| Message::decode(seed).is_ok()).count();
     let introductions = seeds.iter().filter(|seed| Acquaint::decode(seed).is_ok()).count();
-    assert_eq!((seeds.len(), messages), (5, 4));
+    assert_eq!((seeds.len(), messages), (6, 5));
+    // Whoever is older says nothing of screens.
+    let looks = |seed: &Vec<u8>| matches!(Message::decode(seed), Ok(Message::Have { on_screen: true, .. }));
+    assert_eq!(seeds.iter().filter(|seed| looks(seed)).count(), 1);
     assert!(introductions > 0);
 }
 
@@ -667,7 +780,10 @@ fn frames_that_are_none_or_never_end_are_refused() {
     assert_eq!(ends, Some(most));
     assert!(Message::decode(&vec![0; LONGEST_MESSAGE + 1]).is_err());
     let two = vec![(Key::new(1).feed(), 1), (Key::new(1).feed(), 2)];
-    assert!(Message::decode(&Message::Have { timeframe: two, again: false }.encode()).is_err(), "twice");
+    assert!(
+        Message::decode(&Message::Have { timeframe: two, again: false, on_screen: false }.encode()).is_err(),
+        "twice"
+    );
     let empty = Message::Blocks { blocks: vec![], head: None };
     assert!(Message::decode(&empty.encode()).is_err());
     let offer = SnapshotOffer { id: SNAPSHOT, size: LONGEST_SNAPSHOT + 1, base: vec![] };

@@ -2,8 +2,10 @@
 
 mod aliases;
 mod changes;
+mod looks;
 #[cfg(target_os = "linux")]
 pub(crate) mod powercut;
+mod puppet;
 mod refused;
 mod snapshots;
 mod stolen;

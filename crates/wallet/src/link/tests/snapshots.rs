@@ -1,15 +1,15 @@
 //! Snapshots by a device that has only read in a space, and devices that cannot place their signer yet.
 
 use halo_echo::replication::{Acquaint, Message};
-use halo_protocol::credential::{Assertion, CredentialId};
+use halo_protocol::credential::Assertion;
 use halo_protocol::epoch::EpochShare;
 use halo_protocol::feed::EpochId;
 
+use super::puppet::{Puppet, known};
 use super::stolen::Three;
 use super::*;
 use crate::compaction::tests::{Sent, emptied, sent};
-use crate::link::peers::{Outgoing, PeerId, outbox};
-use crate::link::wire::{Say, SpaceTag};
+use crate::link::wire::Say;
 use crate::{Gauge, WalletError};
 
 /// Three devices that are in step, of which only the laptop ever wrote something.
@@ -31,16 +31,6 @@ async fn newcomer(three: &Three) -> Wallet {
     emptied(&tablet, three.home).await;
     assert!(titles(&tablet, three.home).await.is_empty());
     tablet
-}
-
-/// Which credentials a device knows, ascending.
-async fn known(wallet: &Wallet) -> Vec<CredentialId> {
-    inside(wallet, |open| {
-        let mut ids: Vec<CredentialId> = open.credentials().iter().map(|one| one.id()).collect();
-        ids.sort_unstable();
-        ids
-    })
-    .await
 }
 
 /// The credentials that let a device's own feed into a space.
@@ -76,46 +66,6 @@ async fn a_newcomer_comes_in_step_by_the_snapshot_of_a_device_that_has_only_read
     until(&phone, "what the newcomer wrote", async |phone| titles(phone, home).await.len() == 2).await;
 }
 
-/// A connection to a device whose words the test says.
-struct Puppet {
-    id: PeerId,
-    tag: SpaceTag,
-    /// Nobody reads it; without it the engine would drop the peer.
-    _outgoing: Outgoing,
-}
-
-impl Puppet {
-    /// It comes, and knows as much of who is who as it is told.
-    async fn arrive(wallet: &Wallet, device: DeviceKey, space: SpaceId, knows: Vec<CredentialId>) -> Self {
-        let (outbox, outgoing) = outbox();
-        let (id, tag) = wallet
-            .job(move |engine| {
-                let id = engine.peer_arrived(device, outbox);
-                let tag = SpaceTag::of(&engine.unlocked().unwrap().spaces.rows[&space].key);
-                (id, tag)
-            })
-            .await
-            .unwrap();
-        let puppet = Self { id, tag, _outgoing: outgoing };
-        puppet.say(wallet, Say::Acquaint(Acquaint::Ids { ids: knows, answer: false })).await;
-        puppet
-    }
-
-    async fn say(&self, wallet: &Wallet, say: Say) {
-        let id = self.id;
-        wallet.job(move |engine| engine.peer_said(id, say)).await.unwrap();
-    }
-
-    async fn of_the_space(&self, wallet: &Wallet, message: Message) {
-        self.say(wallet, Say::Space(self.tag, message)).await;
-    }
-
-    async fn is_there(&self, wallet: &Wallet) -> bool {
-        let id = self.id;
-        wallet.job(move |engine| engine.peers.all.contains_key(&id)).await.unwrap()
-    }
-}
-
 #[tokio::test]
 async fn who_cannot_place_the_signer_of_a_snapshot_yet_waits_and_drops_nobody() {
     let three = in_step().await;
@@ -147,11 +97,11 @@ async fn who_cannot_place_the_signer_of_a_snapshot_yet_waits_and_drops_nobody() 
         (what, left)
     };
 
-    let phone = Puppet::arrive(&tablet, phone, home, before).await;
-    phone.of_the_space(&tablet, Message::SnapshotOffer(offer.clone())).await;
+    let phone = Puppet::arrive(&tablet, phone, before).await;
+    phone.of(&tablet, home, Message::SnapshotOffer(offer.clone())).await;
     let chunk = Message::SnapshotChunk { id: offer.id, offset: 0, bytes: file };
-    phone.of_the_space(&tablet, chunk).await;
-    phone.of_the_space(&tablet, Message::Keys(keys)).await;
+    phone.of(&tablet, home, chunk).await;
+    phone.of(&tablet, home, Message::Keys(keys)).await;
     assert!(phone.is_there(&tablet).await, "it said nothing wrong");
     assert!(titles(&tablet, home).await.is_empty());
     assert_eq!(waits(offer.id).await, ("who wrote what is in the snapshot", offer.size), "all of it is kept");
