@@ -328,6 +328,11 @@ impl Link {
             Input::Looked(looks) => {
                 if std::mem::replace(&mut self.looks, looks) != looks && self.told.is_some() {
                     effects.push(self.have(here, false));
+                    // The parts that are on their way come once more, by the other urgency.
+                    if let Some(fetch) = &mut self.fetch {
+                        fetch.asked = fetch.next;
+                    }
+                    effects.extend(self.want());
                 }
             }
             Input::Tick => {

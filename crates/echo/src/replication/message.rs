@@ -67,11 +67,11 @@ pub enum Message {
 pub enum Urgency {
     /// Who is who, what there is, what is wrong.
     Control,
-    /// Blocks of a space that somebody looks at, there where they go.
+    /// Blocks of a space that somebody looks at, there where they go, or its snapshot.
     OnScreen,
     /// Other blocks.
     Data,
-    /// Snapshots.
+    /// Other snapshots.
     Bulk,
 }
 
@@ -91,7 +91,7 @@ impl Message {
             | Self::Keys(_)
             | Self::SnapshotOffer(_)
             | Self::SnapshotWanted { .. } => Urgency::Control,
-            Self::Blocks { .. } if on_screen => Urgency::OnScreen,
+            Self::Blocks { .. } | Self::SnapshotChunk { .. } if on_screen => Urgency::OnScreen,
             Self::Blocks { .. } => Urgency::Data,
             Self::SnapshotChunk { .. } => Urgency::Bulk,
         }

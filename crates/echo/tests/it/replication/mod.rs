@@ -505,6 +505,32 @@ fn a_peer_is_told_once_that_somebody_looks() {
     assert_eq!(said(Input::Looked(false)), []);
 }
 
+#[test]
+fn a_snapshot_of_what_somebody_looks_at_is_asked_for_anew_from_where_it_is() {
+    let owner = Owner::with(1, 1);
+    let here = Here::of(&[&owner], 0);
+    let mut link = Link::default();
+    link.handle(Input::Opened, &here, NOW).unwrap();
+    let offer = SnapshotOffer { id: SNAPSHOT, size: 30, base: vec![(owner.key(), 1)] };
+    let mut say = |input| link.handle(input, &here, NOW).unwrap();
+    let wanted = |from| Message::SnapshotWanted { id: SNAPSHOT, from };
+    let chunk = |offset: u64| {
+        let bytes = vec![7; 10];
+        Input::Message(Message::SnapshotChunk { id: SNAPSHOT, offset, bytes })
+    };
+    let keep =
+        |offset: u64, is_last| vec![Effect::Keep { id: SNAPSHOT, offset, bytes: vec![7; 10], is_last }];
+    assert_eq!(sent(&say(Input::Fetch(offer))), [wanted(0)]);
+    assert_eq!(say(chunk(0)), keep(0, false));
+    let looked = sent(&say(Input::Looked(true)));
+    assert!(matches!(looked.first(), Some(Message::Have { on_screen: true, .. })), "{looked:?}");
+    assert_eq!(looked[1..], [wanted(10)]);
+    // What was on its way before and what comes now, in any order: each part counts once.
+    assert_eq!(say(chunk(10)), keep(10, false));
+    assert_eq!(say(chunk(10)), []);
+    assert_eq!(say(chunk(20)), keep(20, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -683,9 +709,10 @@ fn control_goes_before_data_and_what_is_on_screen_before_the_rest() {
     let blocks = Message::Blocks { blocks, head: Some(head) };
     let have = Message::Have { timeframe: vec![], again: false, on_screen: false };
     let chunk = Message::SnapshotChunk { id: SNAPSHOT, offset: 0, bytes: vec![1] };
-    let order = [have.urgency(false), blocks.urgency(true), blocks.urgency(false), chunk.urgency(true)];
+    let order = [have.urgency(false), blocks.urgency(true), blocks.urgency(false), chunk.urgency(false)];
+    assert_eq!(order, Urgency::ALL);
     assert!(order.is_sorted_by(|one, next| one < next));
-    assert_eq!(order[0], Urgency::Control);
+    assert_eq!(chunk.urgency(true), Urgency::OnScreen);
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
