@@ -141,3 +141,40 @@ fn weight(say: &Say) -> usize {
         _ => 64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids() -> Say {
+        Say::Acquaint(Acquaint::Ids { ids: Vec::new(), answer: false })
+    }
+
+    fn part(bytes: usize) -> Say {
+        let message = Message::SnapshotChunk { id: [0; 32], offset: 0, bytes: vec![0; bytes] };
+        Say::Space(SpaceTag::of(&[1; 32]), message)
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_dropped_and_holds_up_nothing_more_urgent() {
+        let (outbox, outgoing) = outbox();
+        let [control, _, _, bulk] = outgoing.as_slice() else { panic!("one for each urgency") };
+        (0..20).for_each(|_| outbox.put(part(1024 * 1024), Urgency::Bulk));
+        (0..MOST_MESSAGES + 5).for_each(|_| outbox.put(ids(), Urgency::Control));
+        for _ in 0..MOST_MESSAGES {
+            assert_eq!(control.next().await, Some(ids()));
+        }
+        assert!(!control.has_caught_up(), "something waits elsewhere");
+        for _ in 0..=MOST_WAITING / (1024 * 1024) {
+            assert_eq!(bulk.next().await, Some(part(1024 * 1024)));
+        }
+        assert!(bulk.has_caught_up());
+        assert!(!control.has_caught_up(), "once");
+        outbox.put(ids(), Urgency::Control);
+        assert!(!bulk.has_caught_up(), "nothing was dropped since");
+        // What waits is said, and then it is over, also for whoever waits already.
+        let waits = async { (bulk.next().await, control.next().await, control.next().await) };
+        let (said, ()) = tokio::join!(waits, async { drop(outbox) });
+        assert_eq!(said, (None, Some(ids()), None));
+    }
+}
