@@ -338,6 +338,8 @@ impl World {
                     self.tell_links(at, &Input::Opens);
                     self.tell_links(at, &Input::Grown);
                 }
+                // Nothing waits here: it is on its way, and comes twice.
+                Effect::Withdraw => {}
                 other => panic!("{other:?}: nobody forks or drops anything here"),
             }
         }
