@@ -10,7 +10,7 @@ const now = () => performance.now();
 /** Where devices meet; ends with this program. */
 export async function startKube(dir) {
   const program = join(dirname(process.env.HALO_BIN), "kube");
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--data", dir], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--turn", "127.0.0.1:0", "--data", dir], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface({ input: child.stdout })) {
     return { url: JSON.parse(line).signal_url, end: () => child.kill() };
   }

@@ -22,7 +22,7 @@ export class Kube {
   static async start() {
     const kube = new Kube();
     const data = mkdtempSync(join(tmpdir(), 'halo-e2e-kube-'));
-    kube.#child = spawn(program(), ['serve', '--listen', '127.0.0.1:0', '--data', data], {
+    kube.#child = spawn(program(), ['serve', '--listen', '127.0.0.1:0', '--turn', '127.0.0.1:0', '--data', data], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     for await (const line of createInterface({ input: kube.#child.stdout })) {
