@@ -5,7 +5,7 @@
 //! overrun by all its clients at once. When the machine woke or the network changed, it tries at once, or asks a line
 //! that seems to stand whether it does.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::Url;
 
+use crate::meeting::MeetingId;
 use crate::surroundings::Disturbances;
 use crate::tls::Tls;
 
@@ -59,11 +60,14 @@ pub(crate) enum LinkEvent {
     Said(ServerMessage),
 }
 
+/// Topics to be at, and for which meeting: for another one a topic is left and joined anew.
+pub(crate) type Memberships = BTreeMap<Topic, MeetingId>;
+
 /// The owner's end.
 pub(crate) struct Link {
     /// Messages to the server; dropped while the line is broken.
     pub(crate) outgoing: mpsc::Sender<ClientMessage>,
-    topics: watch::Sender<BTreeSet<Topic>>,
+    topics: watch::Sender<Memberships>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -77,13 +81,13 @@ impl Link {
         disturbances: Disturbances,
     ) -> Self {
         let (outgoing, waiting) = mpsc::channel(WAITING);
-        let (topics, wanted) = watch::channel(BTreeSet::new());
+        let (topics, wanted) = watch::channel(Memberships::new());
         let line = Line { id, url, tls, events, disturbances, waiting, wanted };
         Self { outgoing, topics, task: Some(tokio::spawn(line.run())) }
     }
 
     /// Says where to be.
-    pub(crate) fn be_at(&self, topics: BTreeSet<Topic>) {
+    pub(crate) fn be_at(&self, topics: Memberships) {
         self.topics.send_if_modified(|current| {
             let changed = *current != topics;
             *current = topics;
@@ -121,7 +125,7 @@ struct Line {
     events: mpsc::Sender<(LinkId, LinkEvent)>,
     disturbances: Disturbances,
     waiting: mpsc::Receiver<ClientMessage>,
-    wanted: watch::Receiver<BTreeSet<Topic>>,
+    wanted: watch::Receiver<Memberships>,
 }
 
 /// Why a conversation ended.
@@ -198,7 +202,7 @@ impl Line {
         }
         self.wanted.mark_changed();
         self.disturbances.mark_unchanged();
-        let mut joined = BTreeSet::new();
+        let mut joined = Memberships::new();
         let mut heard = Instant::now();
         // When silence means that the line is broken.
         let mut verdict: Option<Instant> = None;
@@ -235,11 +239,7 @@ impl Line {
                         let _ = timeout(FLUSH, socket.close(None)).await;
                         return End::Done;
                     };
-                    // Left since: the server would only refuse.
-                    if message_topic(&message).is_some_and(|topic| !joined.contains(&topic)) {
-                        continue;
-                    }
-                    if say(&mut socket, &message).await.is_err() {
+                    if pass_on(&mut socket, &joined, &message).await.is_err() {
                         return End::Broken;
                     }
                 }
@@ -248,9 +248,16 @@ impl Line {
                         return End::Done;
                     }
                     let wanted = self.wanted.borrow_and_update().clone();
-                    let left = joined.difference(&wanted).map(|topic| ClientMessage::Leave { topic: *topic });
-                    let new = wanted.difference(&joined).map(|topic| ClientMessage::Join { topic: *topic });
-                    let moves: Vec<ClientMessage> = left.chain(new).collect();
+                    // What was said before, such as goodbyes, goes out before.
+                    while let Ok(message) = self.waiting.try_recv() {
+                        if pass_on(&mut socket, &joined, &message).await.is_err() {
+                            return End::Broken;
+                        }
+                    }
+                    let moves: Vec<ClientMessage> = beside(&joined, &wanted)
+                        .map(|topic| ClientMessage::Leave { topic })
+                        .chain(beside(&wanted, &joined).map(|topic| ClientMessage::Join { topic }))
+                        .collect();
                     for message in moves {
                         if say(&mut socket, &message).await.is_err() {
                             return End::Broken;
@@ -282,6 +289,11 @@ impl Line {
     }
 }
 
+/// Topics that the others are not at, or for another meeting.
+fn beside(some: &Memberships, others: &Memberships) -> impl Iterator<Item = Topic> {
+    some.iter().filter(|(topic, meeting)| others.get(topic) != Some(meeting)).map(|(topic, _)| *topic)
+}
+
 fn message_topic(message: &ClientMessage) -> Option<Topic> {
     match message {
         ClientMessage::Join { topic }
@@ -294,6 +306,18 @@ fn message_topic(message: &ClientMessage) -> Option<Topic> {
 /// A connection, with or without TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Says what waited, unless its topic was left since: the server would only refuse.
+async fn pass_on(
+    socket: &mut WebSocketStream<Box<dyn Stream>>,
+    joined: &Memberships,
+    message: &ClientMessage,
+) -> Result<(), ()> {
+    match message_topic(message) {
+        Some(topic) if !joined.contains_key(&topic) => Ok(()),
+        _ => say(socket, message).await,
+    }
+}
 
 async fn say(socket: &mut WebSocketStream<Box<dyn Stream>>, message: &ClientMessage) -> Result<(), ()> {
     send(socket, Message::Binary(message.encode().into())).await

@@ -1,12 +1,12 @@
 //! Which servers there is a line to, and which topics are joined there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use halo_protocol::signal::{ClientMessage, IceServer, Topic};
+use halo_protocol::signal::IceServer;
 use url::Url;
 
 use super::Hub;
-use crate::link::{Link, LinkId};
+use crate::link::{Link, LinkId, Memberships};
 
 /// A line, and what is known of its server.
 pub(super) struct Held {
@@ -43,16 +43,7 @@ impl Hub {
         }
     }
 
-    /// Leaves a topic at all servers and joins it again, as somebody new.
-    pub(super) fn rejoin(&self, topic: Topic) {
-        for held in self.links.values() {
-            // A line with so much waiting is about to break, and joins again by itself.
-            let _ = held.link.outgoing.try_send(ClientMessage::Leave { topic });
-            let _ = held.link.outgoing.try_send(ClientMessage::Join { topic });
-        }
-    }
-
-    fn connect(&mut self, url: Url, topics: BTreeSet<Topic>) {
+    fn connect(&mut self, url: Url, topics: Memberships) {
         let id = LinkId(self.next);
         self.next += 1;
         let link = Link::open(
@@ -67,20 +58,20 @@ impl Hub {
     }
 
     /// Each server with the topics to be at there.
-    fn wanted(&self) -> BTreeMap<Url, BTreeSet<Topic>> {
-        let mut wanted: BTreeMap<Url, BTreeSet<Topic>> = BTreeMap::new();
-        let all: BTreeSet<Topic> = self.meetings.values().map(|joined| joined.topic).collect();
+    fn wanted(&self) -> BTreeMap<Url, Memberships> {
+        let mut wanted: BTreeMap<Url, Memberships> = BTreeMap::new();
         for url in &self.config.servers {
-            wanted.entry(url.clone()).or_default().extend(&all);
+            wanted.entry(url.clone()).or_default();
         }
-        for joined in self.meetings.values() {
-            for url in &joined.meeting.servers {
-                wanted.entry(url.clone()).or_default().insert(joined.topic);
-            }
-            let Some(lan) = self.lan.as_ref().filter(|_| joined.meeting.lan) else { continue };
-            let own = lan.own_server().into_iter().cloned();
-            for url in own.chain(lan.servers_of(&joined.meeting.secret)) {
-                wanted.entry(url).or_default().insert(joined.topic);
+        for (id, joined) in &self.meetings {
+            let lan = self.lan.as_ref().filter(|_| joined.meeting.lan);
+            let near = lan.into_iter().flat_map(|lan| {
+                lan.own_server().into_iter().cloned().chain(lan.servers_of(&joined.meeting.secret))
+            });
+            let named = self.config.servers.iter().chain(&joined.meeting.servers).cloned();
+            for url in named.chain(near) {
+                // Of one that ends and one that began for the same, the later.
+                wanted.entry(url).or_default().insert(joined.topic, *id);
             }
         }
         wanted

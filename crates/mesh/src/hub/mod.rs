@@ -193,9 +193,6 @@ impl Hub {
         self.meetings.insert(id, joined);
         self.advertise();
         self.refresh_links();
-        if !before.is_empty() {
-            self.rejoin(topic);
-        }
         id
     }
 

@@ -201,6 +201,20 @@ async fn a_meeting_that_is_joined_again_is_met_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_meeting_that_is_left_and_joined_at_once_is_met_again() {
+    let served = Served::start().await;
+    let [mut a, mut b] = [(); 2].map(|()| Node::at(&served.url(), Direct::Off));
+    b.join(&secret(1), 2).await;
+    // So fast that the line to the server may see both at once.
+    for _ in 0..20 {
+        let meeting = a.join(&secret(1), 1).await;
+        let (_here, mut there) = tokio::join!(a.connected(), b.connected());
+        a.mesh.leave(meeting).await.unwrap();
+        assert_eq!(end(&mut there).await, CloseReason::ByPeer);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_are_changed_while_it_runs() {
     let (first, second) = (Served::start().await, Served::start().await);
     let Two { a, b, here, mut there } = two(&first.url(), Direct::Off).await;
