@@ -35,11 +35,18 @@ export async function inFront() {
   return xdotool('getactivewindow', 'getwindowname').catch(() => '');
 }
 
+/** A window manager that is busy may miss a key; its user would press it again after so long. */
+const AGAIN = 2_000;
+
 /** Closes a window as its user does; Alt+F4 is the window manager's, so the app is asked, not killed. */
 export async function close(title) {
-  const [window] = await seen(title);
-  await xdotool('windowactivate', '--sync', window);
-  await xdotool('key', 'alt+F4');
+  await until(`no window ${title}`, async () => {
+    const [window] = await seen(title);
+    if (!window) return true;
+    await xdotool('windowactivate', '--sync', window);
+    await xdotool('key', 'alt+F4');
+    return until('it to be gone', async () => !(await isSeen(title)), { within: AGAIN });
+  });
 }
 
 /** Presses a real key, in whatever window has the keyboard. */
