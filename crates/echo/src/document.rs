@@ -102,6 +102,14 @@ impl Document {
     /// # Errors
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
     pub fn apply(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
+        guard::check(bytes)?;
+        guard::caught(|| {
+            // Automerge passes over everything behind a chunk that is none. Behind an empty document changes may wait for others.
+            let all = [Automerge::new().save(), bytes.to_vec()].concat();
+            let strict = automerge::LoadOptions::new().on_partial_load(automerge::OnPartialLoad::Error);
+            Automerge::load_with_options(&all, strict)
+                .map_err(|error| EchoError::malformed("document", error))
+        })?;
         self.apply_at_most(bytes, LARGEST_CHUNK)
     }
 

@@ -246,6 +246,8 @@ pub struct Link {
     /// The snapshot that it was offered.
     offered: Option<[u8; 32]>,
     fetch: Option<Fetch>,
+    /// The snapshot that was on its way before: parts of it may come late.
+    over: Option<[u8; 32]>,
     /// It sent blocks and waits to hear that they came.
     owes: bool,
     /// Somebody looks at the space here.
@@ -281,7 +283,8 @@ impl Link {
         let mut effects = Vec::new();
         match input {
             Input::Opened => {
-                *self = Self::of(self.looks);
+                let over = self.fetch.as_ref().map(|fetch| fetch.id).or(self.over);
+                *self = Self { over, ..Self::of(self.looks) };
                 effects.push(self.have(here, true));
             }
             Input::Message(message) => {
@@ -420,7 +423,7 @@ impl Link {
                 if self.fetch.as_ref().is_none_or(|fetch| fetch.id != offer.id)
                     && offer.base.iter().any(ahead)
                 {
-                    self.fetch = None;
+                    self.over = self.fetch.take().map(|fetch| fetch.id).or(self.over);
                     effects.push(Effect::Offered(offer));
                 }
             }
@@ -440,7 +443,9 @@ impl Link {
                 }
             }
             Message::SnapshotChunk { id, offset, bytes } => {
-                let fetch = self.fetch.as_mut().filter(|fetch| fetch.id == id).ok_or(LinkError::Snapshot)?;
+                let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.id == id) else {
+                    return if self.over == Some(id) { Ok(()) } else { Err(LinkError::Snapshot) };
+                };
                 // Another one was asked for twice.
                 if offset != fetch.next {
                     return Ok(());
@@ -453,6 +458,7 @@ impl Link {
                 effects.push(Effect::Keep { id, offset, bytes, is_last });
                 if is_last {
                     self.fetch = None;
+                    self.over = Some(id);
                 } else {
                     effects.extend(self.want());
                 }

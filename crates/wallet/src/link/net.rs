@@ -120,11 +120,21 @@ impl Net {
             while let Some(event) = events.recv().await {
                 match event {
                     MeshEvent::Connected { meeting, connection } => {
-                        let to = lock(&routes).to.get(&meeting).cloned();
-                        match to {
+                        // Under one lock, so that nobody begins to wait for it in between.
+                        let waits = {
+                            let mut routes = lock(&routes);
+                            let to = routes.to.get(&meeting).cloned();
+                            match to {
+                                Some(to) => Some((to, connection)),
+                                None => {
+                                    routes.early.push((meeting, connection));
+                                    None
+                                }
+                            }
+                        };
+                        if let Some((to, connection)) = waits {
                             // Whoever is not waited for any more is closed by being dropped.
-                            Some(to) => drop(to.send(connection).await),
-                            None => lock(&routes).early.push((meeting, connection)),
+                            drop(to.send(connection).await);
                         }
                     }
                     MeshEvent::Server { url, state } => {
