@@ -529,6 +529,7 @@ fn a_snapshot_of_what_somebody_looks_at_is_asked_for_anew_from_where_it_is() {
     assert_eq!(say(chunk(10)), keep(10, false));
     assert_eq!(say(chunk(10)), []);
     assert_eq!(say(chunk(20)), keep(20, true));
+    assert_eq!(say(chunk(20)), [], "the last one too");
 }
 
 proptest! {
