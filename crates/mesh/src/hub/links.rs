@@ -70,7 +70,6 @@ impl Hub {
             });
             let named = self.config.servers.iter().chain(&joined.meeting.servers).cloned();
             for url in named.chain(near) {
-                // Of one that ends and one that began for the same, the later.
                 wanted.entry(url).or_default().insert(joined.topic, *id);
             }
         }
