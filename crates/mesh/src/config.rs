@@ -8,7 +8,7 @@ use url::Url;
 use crate::error::MeshError;
 
 /// Servers, the local network, and which paths may be used.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MeshConfig {
     /// Signalling servers, `ws://host:port/signal` or `wss://…`. All are used at once; any one suffices.
     pub servers: Vec<Url>,

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use halo_wallet::{
-    By, CreateIdentity, Event, Gauge, KdfTarget, KeychainChoice, MemoryKeychain, PutItem, Query, SpaceId,
-    Wallet, WalletConfig,
+    By, CreateIdentity, Event, Gauge, KdfTarget, KeychainChoice, MemoryKeychain, NetworkOptions, PutItem,
+    Query, SpaceId, Wallet, WalletConfig,
 };
 use serde_json::{Value, json};
 
@@ -51,6 +51,7 @@ async fn open(dir: &Path, keychain: &Arc<MemoryKeychain>) -> Result<Wallet, Fail
         program: "bench".into(),
         kdf_target: KdfTarget::Floor,
         watch_session: false,
+        network: NetworkOptions::default(),
     };
     Ok(Wallet::open(config).await?)
 }

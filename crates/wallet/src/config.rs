@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use halo_keystore::{Keychain, OsKeychain};
 
+use crate::link::NetworkOptions;
+
 /// How costly a passphrase is made to guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KdfTarget {
@@ -27,6 +29,8 @@ pub struct WalletConfig {
     pub kdf_target: KdfTarget,
     /// Lock when the screen locks or the machine sleeps.
     pub watch_session: bool,
+    /// How devices find each other, whatever the user set.
+    pub network: NetworkOptions,
 }
 
 impl WalletConfig {
@@ -39,6 +43,7 @@ impl WalletConfig {
             program: program.to_owned(),
             kdf_target: KdfTarget::Calibrated,
             watch_session: true,
+            network: NetworkOptions::default(),
         }
     }
 }

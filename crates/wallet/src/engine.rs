@@ -19,7 +19,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::approvals::{Approvals, Effect};
 use crate::config::WalletConfig;
 use crate::error::WalletError;
-use crate::link::{Hosting, InvitationId, Joining, Net, NetworkOptions, NetworkSettings, Peers};
+use crate::link::{Hosting, InvitationId, Joining, Net, NetworkSettings, Peers};
 use crate::open::Open;
 use crate::request::{Outcome, RequestId};
 use crate::view::{Event, KeychainView, RootPlace, Settings, Snapshot, State, Trouble};
@@ -86,7 +86,6 @@ pub(crate) struct Engine {
     /// How devices find each other.
     pub(crate) net: Option<Net>,
     pub(crate) network: NetworkSettings,
-    pub(crate) network_options: NetworkOptions,
     /// Invitations made since the wallet was opened.
     pub(crate) hosting: BTreeMap<InvitationId, Hosting>,
     /// This device is being linked, or just was.
@@ -151,7 +150,6 @@ impl Engine {
             peers: Peers::default(),
             net: None,
             network: NetworkSettings::default(),
-            network_options: NetworkOptions::default(),
             hosting: BTreeMap::new(),
             joining: None,
             seen: BTreeMap::new(),
@@ -382,6 +380,7 @@ mod tests {
             program: "test".into(),
             kdf_target: KdfTarget::Floor,
             watch_session: false,
+            network: crate::link::NetworkOptions::default(),
         };
         let wallet = Wallet::open(config).await.unwrap();
         let create =

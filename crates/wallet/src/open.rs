@@ -65,8 +65,8 @@ pub(crate) struct Open {
     pub(crate) spaces: Spaces,
     /// There are credentials that other devices have not been told of.
     pub(crate) learnt: bool,
-    /// Somebody is in who was not, and was turned away meanwhile: they have to be met anew.
-    pub(crate) meets_anew: bool,
+    /// How often somebody came in who had been turned away before: they have to be met anew.
+    pub(crate) meets_anew: u64,
     /// The words brought it back: there may be devices that it does not know yet.
     pub(crate) recovered: bool,
     /// The app that is being written for.
@@ -199,7 +199,7 @@ impl Open {
             phrase,
             credentials,
             learnt: false,
-            meets_anew: false,
+            meets_anew: 0,
             recovered,
             head,
         };
@@ -349,7 +349,8 @@ impl Open {
             false => before.rejected.iter().any(|(id, _)| *id == device.authorized_by),
         };
         let mut devices = self.state.devices.iter();
-        self.meets_anew |= devices.any(|(key, device)| self.state.is_in(key) && was_out(key, device));
+        let anew = devices.any(|(key, device)| self.state.is_in(key) && was_out(key, device));
+        self.meets_anew += u64::from(anew);
         Ok(())
     }
 

@@ -28,8 +28,8 @@ async fn serve(profile: PathBuf, options: &Daemon) -> Result<(), Failure> {
     // Asked for before anything is open: a signal during start also ends it cleanly.
     let end = Signals::new().map_err(|error| Failure::io("signals cannot be received", &error))?;
     let runtime_dir = halo_wallet::runtime_dir(&profile)?;
-    let wallet = Wallet::open(WalletConfig::new(profile, "halo daemon")).await?;
-    wallet.set_network_options(network).await?;
+    let config = WalletConfig { network, ..WalletConfig::new(profile, "halo daemon") };
+    let wallet = Wallet::open(config).await?;
     let broker = match Broker::start(wallet.clone(), BrokerConfig { listen_port, runtime_dir }).await {
         Ok(broker) => broker,
         Err(error) => {

@@ -585,3 +585,14 @@ fn a_new_device_that_restarts_while_it_is_let_in_is_in_or_out() {
     }
     in_or_out(&home);
 }
+
+#[test]
+fn an_old_device_that_restarts_while_it_lets_one_in_has_let_it_in_or_not() {
+    let mut home = Household::new();
+    let (mut host, guest, code) = home.meet();
+    host.types(&code);
+    host.until("AUTHENTICATING");
+    home.ada.restart();
+    ends_with_success_or_alone(guest);
+    in_or_out(&home);
+}

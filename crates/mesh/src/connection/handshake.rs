@@ -3,6 +3,8 @@
 //! Who speaks first numbers the attempts; the other end answers the newest. Words of an older one come to nothing. What
 //! a signaller swaps, repeats or alters does not open its seal, and what it withholds is said again.
 
+use std::time::Duration;
+
 use halo_protocol::channel::{Established, HandshakeError, PathId, Role};
 use tokio::time::{Instant, sleep_until};
 
@@ -11,6 +13,9 @@ use super::course::Word;
 use super::task::{Peer, ToPeer};
 use crate::greeting::Greeting;
 use crate::meeting::Handshaker;
+
+/// Without any path for so long, somebody who was met has gone.
+const ALONE: Duration = Duration::from_secs(10);
 
 impl Peer {
     /// Returns when it is done.
@@ -24,12 +29,17 @@ impl Peer {
         // Each repetition takes another path, if there are several: one may swallow everything.
         let mut turn = 0;
         let mut spoken = None;
+        let mut alone = Instant::now() + ALONE;
         loop {
-            let alarm = self.course.due().filter(|_| !self.carriers.is_empty());
+            let reached = !self.carriers.is_empty();
+            let alarm = self.course.due().filter(|_| reached);
             tokio::select! {
                 message = self.inbox.recv() => {
                     let message = message.ok_or(CloseReason::Here)?;
                     message.note(&mut self.carriers);
+                    if reached {
+                        alone = Instant::now() + ALONE;
+                    }
                     match message {
                         ToPeer::Opened { .. } if spoken.is_none_or(|path| !self.carriers.contains_key(&path)) => {
                             self.course.hurry(Instant::now());
@@ -43,6 +53,7 @@ impl Peer {
                         _ => {}
                     }
                 }
+                () = sleep_until(alone), if !reached => return Err(CloseReason::Lost),
                 () = sleep_until(alarm.unwrap_or_else(Instant::now)), if alarm.is_some() => {
                     let handshaker = &self.handshaker;
                     let word = self.course.tick(Instant::now(), &mut |role| begin(handshaker.as_ref(), role));

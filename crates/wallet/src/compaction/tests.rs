@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::feeds::run_of;
-use crate::{By, CreateIdentity, Gauge, InItem, ItemView, KdfTarget, PutItem, WalletConfig};
+use crate::{By, CreateIdentity, Gauge, InItem, ItemView, KdfTarget, NetworkOptions, PutItem, WalletConfig};
 
 struct Home {
     dir: tempfile::TempDir,
@@ -29,6 +29,7 @@ impl Home {
             program: "test".into(),
             kdf_target: KdfTarget::Floor,
             watch_session: false,
+            network: NetworkOptions::default(),
         })
         .await
         .unwrap()

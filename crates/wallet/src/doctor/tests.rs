@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::clock;
-use crate::{By, CreateIdentity, KdfTarget, PutItem, WalletConfig};
+use crate::{By, CreateIdentity, KdfTarget, NetworkOptions, PutItem, WalletConfig};
 
 /// A wallet with a space that has an item, which was changed once.
 async fn wallet(dir: &std::path::Path) -> (Wallet, SpaceId) {
@@ -19,6 +19,7 @@ async fn wallet(dir: &std::path::Path) -> (Wallet, SpaceId) {
         program: "test".into(),
         kdf_target: KdfTarget::Floor,
         watch_session: false,
+        network: NetworkOptions::default(),
     })
     .await
     .unwrap();

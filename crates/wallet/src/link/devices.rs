@@ -140,10 +140,7 @@ impl Wallet {
             Ok(())
         })
         .await?;
-        let (net, config) = self.job(|engine| (engine.net.clone(), engine.mesh_config())).await?;
-        if let Some(net) = net {
-            net.mesh.reconfigure(config).await.map_err(super::net::bad)?;
-        }
+        super::net::follow(&super::desk::Desk::of(self)).await?;
         self.job(|engine| engine.devices_changed()).await
     }
 }
@@ -262,7 +259,7 @@ impl Engine {
     fn sync_view(&mut self) -> Result<SyncView, WalletError> {
         self.unlocked()?;
         let servers = self.server_views();
-        let lan = self.network_options.lan.unwrap_or(self.network.lan);
+        let lan = self.config.network.lan.unwrap_or(self.network.lan);
         let Some(open) = &self.open else { return Err(WalletError::Locked) };
         let own = open.keys.device_key().to_string();
         let (mut peers, mut links) = (Vec::new(), Vec::new());

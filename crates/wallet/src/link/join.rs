@@ -365,8 +365,5 @@ async fn settle(
         })
     })
     .await??;
-    if let (Some(net), config) = desk.job(|engine| (engine.net.clone(), engine.mesh_config())).await? {
-        net.mesh.reconfigure(config).await.map_err(super::net::bad)?;
-    }
-    Ok(())
+    super::net::follow(desk).await
 }

@@ -100,12 +100,16 @@ pub struct NetworkOptions {
 pub(crate) struct Net {
     pub(crate) mesh: Mesh,
     routes: Arc<Mutex<Routes>>,
+    /// What the mesh was last told.
+    told: Arc<tokio::sync::Mutex<MeshConfig>>,
 }
 
 #[derive(Default)]
 struct Routes {
     to: BTreeMap<MeetingId, mpsc::Sender<Connection>>,
-    /// Connections that came before somebody asked for them.
+    /// How many meetings are being joined, of which nobody knows the name yet.
+    joining: usize,
+    /// Connections that may be of one of those.
     early: Vec<(MeetingId, Connection)>,
     servers: BTreeMap<Url, ServerState>,
 }
@@ -113,27 +117,16 @@ struct Routes {
 impl Net {
     /// Begins; `told` hears whenever a server is reached or not any more.
     fn start(config: MeshConfig, desk: Desk) -> Result<Self, WalletError> {
-        let (mesh, mut events) = Mesh::start(config).map_err(bad)?;
+        let (mesh, mut events) = Mesh::start(config.clone()).map_err(bad)?;
         let routes = Arc::new(Mutex::new(Routes::default()));
-        let net = Self { mesh, routes: routes.clone() };
+        let told = Arc::new(tokio::sync::Mutex::new(config));
+        let net = Self { mesh, routes: routes.clone(), told };
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 match event {
                     MeshEvent::Connected { meeting, connection } => {
-                        // Under one lock, so that nobody begins to wait for it in between.
-                        let waits = {
-                            let mut routes = lock(&routes);
-                            let to = routes.to.get(&meeting).cloned();
-                            match to {
-                                Some(to) => Some((to, connection)),
-                                None => {
-                                    routes.early.push((meeting, connection));
-                                    None
-                                }
-                            }
-                        };
-                        if let Some((to, connection)) = waits {
-                            // Whoever is not waited for any more is closed by being dropped.
+                        let goes = lock(&routes).came(meeting, connection);
+                        if let Some((to, connection)) = goes {
                             drop(to.send(connection).await);
                         }
                     }
@@ -154,18 +147,34 @@ impl Net {
         &self,
         meeting: Meeting,
     ) -> Result<(MeetingId, mpsc::Receiver<Connection>), WalletError> {
-        let id = self.mesh.join(meeting).await.map_err(bad)?;
-        let (to, connections) = mpsc::channel(WAITING);
+        lock(&self.routes).joining += 1;
+        let joined = self.mesh.join(meeting).await.map_err(bad);
         let mut routes = lock(&self.routes);
-        let (mine, others) = std::mem::take(&mut routes.early).into_iter().partition(|(of, _)| *of == id);
-        routes.early = others;
-        let mine: Vec<(MeetingId, Connection)> = mine;
-        for (_, connection) in mine {
-            // There is room for the few that can have come.
-            let _ = to.try_send(connection);
+        let (to, connections) = mpsc::channel(WAITING);
+        if let Ok(id) = &joined {
+            for (_, connection) in routes.early.extract_if(.., |(of, _)| of == id) {
+                // There is room for the few that can have come.
+                let _ = to.try_send(connection);
+            }
+            routes.to.insert(*id, to);
         }
-        routes.to.insert(id, to);
-        Ok((id, connections))
+        routes.joining = routes.joining.saturating_sub(1);
+        if routes.joining == 0 {
+            routes.early.clear();
+        }
+        joined.map(|id| (id, connections))
+    }
+
+    /// Tells the mesh what is wanted of it now.
+    pub(crate) async fn follow(&self, desk: &Desk) -> Result<(), WalletError> {
+        // Asked for under the lock, so that what is older is never told after what is newer.
+        let mut told = self.told.lock().await;
+        let wanted = desk.job(|engine| engine.mesh_config()).await?;
+        if *told != wanted {
+            self.mesh.reconfigure(wanted.clone()).await.map_err(bad)?;
+            *told = wanted;
+        }
+        Ok(())
     }
 
     /// Waits for nobody of a meeting any more.
@@ -183,6 +192,24 @@ impl Net {
     /// Which servers are reached.
     pub(crate) fn servers(&self) -> BTreeMap<Url, ServerState> {
         lock(&self.routes).servers.clone()
+    }
+}
+
+impl Routes {
+    /// Where a new connection is to go, unless it waits for somebody who is about to ask for it. One that nobody asks for
+    /// is closed by being dropped.
+    fn came(
+        &mut self,
+        meeting: MeetingId,
+        connection: Connection,
+    ) -> Option<(mpsc::Sender<Connection>, Connection)> {
+        if let Some(to) = self.to.get(&meeting) {
+            return Some((to.clone(), connection));
+        }
+        if self.joining > 0 {
+            self.early.push((meeting, connection));
+        }
+        None
     }
 }
 
@@ -237,7 +264,7 @@ impl Handshaker for Guests {
 impl Engine {
     pub(crate) fn mesh_config(&self) -> MeshConfig {
         let NetworkSettings { servers, lan, turn } = self.network.clone();
-        let options = &self.network_options;
+        let options = &self.config.network;
         let mut all = options.servers.clone();
         let own = servers.iter().filter_map(|url| url.parse().ok());
         all.extend(own.filter(|url| !options.servers.contains(url)));
@@ -251,7 +278,7 @@ impl Engine {
     }
 
     /// The meeting of the user's devices, if there is anybody to meet.
-    fn wanted_meeting(&mut self) -> Option<Meeting> {
+    pub(super) fn wanted_meeting(&self) -> Option<Wanted> {
         let open = self.open.as_ref()?;
         let others = open
             .state
@@ -260,43 +287,38 @@ impl Engine {
             .filter(|(key, device)| !device.revoked && **key != open.keys.device_key());
         // The words may bring back another device elsewhere: that one is waited for where a server was set, or by whoever
         // wants to be found in the local network.
-        let may_come = !self.mesh_config().servers.is_empty() || self.network_options.lan == Some(true);
+        let may_come = !self.mesh_config().servers.is_empty() || self.config.network.lan == Some(true);
         if others.count() == 0 && !open.recovered && !may_come {
             return None;
         }
         let secret = TopicSecret::from_bytes(open.keys.meeting_secret().ok()?.as_slice())?;
-        let peers = Peers { keys: Arc::downgrade(&open.peer_keys), topic: secret.topic() };
-        Some(Meeting::new(secret, Side::Peer, Arc::new(peers)))
+        Some(Wanted { secret, keys: Arc::downgrade(&open.peer_keys), anew: open.meets_anew })
     }
 }
 
-impl Engine {
-    /// Whether somebody who was turned away is to be met now: within one meeting they are not met again.
-    fn meets_anew(&mut self) -> bool {
-        self.open.as_mut().is_some_and(|open| std::mem::take(&mut open.meets_anew))
+/// A meeting of the user's devices.
+pub(super) struct Wanted {
+    secret: TopicSecret,
+    keys: Weak<PeerKeys>,
+    /// How often somebody was to be met who had been turned away: within one meeting they are not met again.
+    anew: u64,
+}
+
+impl Wanted {
+    pub(super) fn meeting(&self) -> Meeting {
+        let peers = Peers { keys: self.keys.clone(), topic: self.secret.topic() };
+        Meeting::new(self.secret.clone(), Side::Peer, Arc::new(peers))
+    }
+
+    /// Whether it is the same, of the same time that the wallet was unlocked.
+    fn is(&self, other: &Self) -> bool {
+        self.secret.topic() == other.secret.topic()
+            && self.keys.ptr_eq(&other.keys)
+            && self.anew == other.anew
     }
 }
 
 impl Wallet {
-    /// Says what a program was started with: before anybody is met.
-    ///
-    /// # Errors
-    /// [`WalletError::Closed`].
-    pub async fn set_network_options(&self, options: NetworkOptions) -> Result<(), WalletError> {
-        let begun = self
-            .job(move |engine| {
-                engine.network_options = options;
-                // Whether anybody is to be met may be another matter now.
-                engine.tell(Event::Devices);
-                engine.net.clone().map(|net| (net, engine.mesh_config()))
-            })
-            .await?;
-        match begun {
-            Some((net, config)) => net.mesh.reconfigure(config).await.map_err(bad),
-            None => Ok(()),
-        }
-    }
-
     /// The mesh, which is begun if it was not.
     pub(crate) async fn net(&self) -> Result<Net, WalletError> {
         net(&Desk::of(self)).await
@@ -305,13 +327,24 @@ impl Wallet {
 
 pub(crate) async fn net(desk: &Desk) -> Result<Net, WalletError> {
     let begun = desk.job(|engine| (engine.net.clone(), engine.mesh_config())).await?;
-    let config = match begun {
-        (Some(net), _) => return Ok(net),
-        (None, config) => config,
+    let net = match begun {
+        (Some(net), _) => net,
+        (None, config) => {
+            let net = Net::start(config, desk.clone())?;
+            // Somebody else may have begun one meanwhile: that one stays.
+            desk.job(move |engine| engine.net.get_or_insert(net).clone()).await?
+        }
     };
-    let net = Net::start(config, desk.clone())?;
-    // Somebody else may have begun one meanwhile: that one stays.
-    desk.job(move |engine| engine.net.get_or_insert(net).clone()).await
+    net.follow(desk).await?;
+    Ok(net)
+}
+
+/// Tells the mesh what is wanted of it now, if it was begun.
+pub(crate) async fn follow(desk: &Desk) -> Result<(), WalletError> {
+    match desk.job(|engine| engine.net.clone()).await? {
+        Some(net) => net.follow(desk).await,
+        None => Ok(()),
+    }
 }
 
 /// Meets the user's other devices while the wallet is unlocked and there are any.
@@ -319,36 +352,13 @@ pub(crate) fn spawn(wallet: &Wallet) {
     let desk = Desk::of(wallet);
     let mut events = wallet.listen();
     tokio::spawn(async move {
-        let mut joined: Option<(Topic, MeetingId)> = None;
+        let mut joined: Option<(Wanted, MeetingId)> = None;
         loop {
-            let Ok((wanted, anew)) = desk.job(|engine| (engine.wanted_meeting(), engine.meets_anew())).await
-            else {
-                break;
-            };
-            let wanted_topic = wanted.as_ref().map(|meeting| meeting.secret.topic());
-            if (anew || wanted_topic != joined.map(|(topic, _)| topic))
-                && let Ok(net) = net(&desk).await
-            {
-                match joined.take() {
-                    // Joining it again leaves the one before, and nobody takes the two for one.
-                    Some((topic, id)) if Some(topic) == wanted_topic => net.forget(id),
-                    Some((_, id)) => net.leave(id).await,
-                    None => {}
+            if let Err(error) = meet(&desk, &mut joined).await {
+                if matches!(error, WalletError::Closed) {
+                    return;
                 }
-                if let (Some(meeting), Some(topic)) = (wanted, wanted_topic) {
-                    match net.meet(meeting).await {
-                        Ok((id, mut connections)) => {
-                            joined = Some((topic, id));
-                            let desk = desk.clone();
-                            tokio::spawn(async move {
-                                while let Some(connection) = connections.recv().await {
-                                    tokio::spawn(talk(desk.clone(), connection));
-                                }
-                            });
-                        }
-                        Err(error) => tracing::warn!(%error, "other devices are not looked for"),
-                    }
-                }
+                tracing::warn!(%error, "other devices are not looked for");
             }
             loop {
                 match events.recv().await {
@@ -360,4 +370,34 @@ pub(crate) fn spawn(wallet: &Wallet) {
             }
         }
     });
+}
+
+/// Joins the meeting that is wanted now, unless it was joined before, and leaves any other.
+async fn meet(desk: &Desk, joined: &mut Option<(Wanted, MeetingId)>) -> Result<(), WalletError> {
+    let wanted = desk.job(|engine| engine.wanted_meeting()).await?;
+    let before = joined.as_ref().map(|(meeting, _)| meeting);
+    if wanted.is_none() && before.is_none() {
+        return Ok(());
+    }
+    let net = net(desk).await?;
+    if wanted.as_ref().zip(before).is_some_and(|(wanted, before)| wanted.is(before)) {
+        return Ok(());
+    }
+    let topic = |meeting: &Wanted| meeting.secret.topic();
+    match joined.take() {
+        // Joining it again leaves the one before, and nobody takes the two for one.
+        Some((before, id)) if wanted.as_ref().map(topic) == Some(topic(&before)) => net.forget(id),
+        Some((_, id)) => net.leave(id).await,
+        None => {}
+    }
+    let Some(wanted) = wanted else { return Ok(()) };
+    let (id, mut connections) = net.meet(wanted.meeting()).await?;
+    *joined = Some((wanted, id));
+    let desk = desk.clone();
+    tokio::spawn(async move {
+        while let Some(connection) = connections.recv().await {
+            tokio::spawn(talk(desk.clone(), connection));
+        }
+    });
+    Ok(())
 }

@@ -353,7 +353,6 @@ impl Engine {
         };
         let grown = std::mem::take(&mut open.spaces.grown);
         let learnt = std::mem::take(&mut open.learnt);
-        let anew = open.meets_anew;
         let looked = open.spaces.looks.news(clock());
         if grown.is_empty() && !learnt && looked.is_empty() {
             return;
@@ -365,9 +364,7 @@ impl Engine {
         if learnt {
             self.drop_revoked();
             self.changed();
-            if anew {
-                self.tell(Event::Devices);
-            }
+            self.tell(Event::Devices);
         }
         for id in ids {
             if learnt {

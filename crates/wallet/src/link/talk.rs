@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use halo_echo::replication::Assembler;
 use halo_mesh::{Connection, ConnectionEvent, ConnectionSender, PathKind};
-use halo_protocol::channel::{Priority, Role, StreamId};
+use halo_protocol::channel::{Role, StreamId};
 use halo_protocol::peer::{PeerExpect, PeerHello};
 use halo_protocol::{AgreementKey, DeviceKey};
 use tokio::task::JoinSet;
@@ -16,12 +16,10 @@ use tokio::task::JoinSet;
 use super::desk::Desk;
 use super::outbox::{Outgoing, outbox};
 use super::peers::PeerId;
-use super::wire::Say;
+use super::wire::{HELLO, Say};
 use crate::engine::{Engine, clock};
 use crate::error::WalletError;
 
-/// Where hellos are said.
-const HELLO: StreamId = StreamId::new(Priority::Control, 0);
 /// A peer that has not said who it is by then is let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Streams that messages come on.

@@ -7,6 +7,10 @@ use halo_echo::replication::{Acquaint, Frames, LONGEST_MESSAGE, Message, Urgency
 use halo_protocol::channel::{Priority, StreamId};
 use sha2::{Digest, Sha256};
 
+/// Where a device says who it is, and then what it knows of who is who. What stands behind that on other streams cannot
+/// overtake it: it answers what the other side said here.
+pub(crate) const HELLO: StreamId = StreamId::new(Priority::Control, 0);
+
 const ACQUAINT: u8 = 0;
 const SPACE: u8 = 1;
 
@@ -41,8 +45,8 @@ impl Say {
     /// The stream that it goes on.
     pub(crate) const fn stream(&self, urgency: Urgency) -> StreamId {
         match (self, urgency) {
-            (Self::Acquaint(_), _) => StreamId::new(Priority::Control, 1),
-            (_, Urgency::Control) => StreamId::new(Priority::Control, 2),
+            (Self::Acquaint(_), _) => HELLO,
+            (_, Urgency::Control) => StreamId::new(Priority::Control, 1),
             (_, Urgency::OnScreen) => StreamId::new(Priority::Interactive, 1),
             (_, Urgency::Data) => StreamId::new(Priority::Bulk, 1),
             (_, Urgency::Bulk) => StreamId::new(Priority::Bulk, 2),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use halo_mesh::signaller::{Signaller, SignallerConfig};
 use halo_wallet::{
     By, Event, Gauge, InvitationState, InviteDevice, JoinDevice, KeychainChoice, NetworkOptions, PutItem,
-    RecoverIdentity, RevokeDevice, SpaceId, Wallet,
+    RecoverIdentity, RevokeDevice, SpaceId, Wallet, WalletConfig,
 };
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -32,14 +32,17 @@ impl Signalling {
     }
 
     async fn open(&self, world: &World) -> Wallet {
-        let wallet = world.open().await;
-        self.tell(&wallet).await;
-        wallet
+        let network = NetworkOptions { servers: vec![self.url.clone()], lan: Some(false), loopback: true };
+        Wallet::open(WalletConfig { network, ..world.config() }).await.unwrap()
     }
+}
 
-    async fn tell(&self, wallet: &Wallet) {
-        let options = NetworkOptions { servers: vec![self.url.clone()], lan: Some(false), loopback: true };
-        wallet.set_network_options(options).await.unwrap();
+impl Signalling {
+    /// A wallet with Ada's identity, without a passphrase.
+    async fn ada(&self, world: &World) -> Wallet {
+        let wallet = self.open(world).await;
+        wallet.create_identity(create("Ada", None)).await.unwrap();
+        wallet
     }
 }
 
@@ -95,8 +98,7 @@ async fn titles(wallet: &Wallet, space: SpaceId) -> Vec<String> {
 async fn a_new_device_has_the_identity_the_spaces_and_the_grants_and_stays_in_step() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
     host.put_item(&By::Owner, space, task("Milk")).await.unwrap();
     crate::world::approved(&host, request(page(PAGE), &[halo_wallet::Scope::Spaces]), yes()).await;
@@ -142,8 +144,7 @@ async fn a_new_device_has_the_identity_the_spaces_and_the_grants_and_stays_in_st
 async fn a_device_that_joins_later_gets_a_snapshot_and_nothing_goes_that_another_device_lacks() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
     for number in 0..30 {
         host.put_item(&By::Owner, space, task(&format!("early {number:02}"))).await.unwrap();
@@ -191,8 +192,7 @@ async fn a_device_that_joins_later_gets_a_snapshot_and_nothing_goes_that_another
 async fn a_device_comes_back_and_catches_up() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
     linked(&host, &guest).await;
     guest.close().await;
@@ -205,11 +205,23 @@ async fn a_device_comes_back_and_catches_up() {
 
 // threat: 38
 #[tokio::test]
+async fn a_device_that_is_locked_and_unlocked_at_once_is_met_again() {
+    let signalling = Signalling::start().await;
+    let (one, two) = (World::new(), World::new());
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
+    linked(&host, &guest).await;
+    let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
+    guest.lock().await.unwrap();
+    guest.unlock(None, false).await.unwrap();
+    host.put_item(&By::Owner, space, task("after")).await.unwrap();
+    until(&guest, "the item", async |guest| titles(guest, space).await == ["after"]).await;
+}
+
+#[tokio::test]
 async fn a_device_that_was_removed_gets_nothing_any_more() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
     host.put_item(&By::Owner, space, task("Milk")).await.unwrap();
     let laptop = linked(&host, &guest).await;
@@ -271,8 +283,7 @@ async fn the_words_bring_everything_back_from_a_device_that_can_be_reached_and_e
 async fn an_app_is_moved_to_an_alias_that_a_removed_device_never_knew() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let grant =
         crate::world::approved(&host, request(page(PAGE), &[halo_wallet::Scope::Profile]), yes()).await;
     let laptop = linked(&host, &guest).await;
@@ -295,8 +306,7 @@ async fn an_app_is_moved_to_an_alias_that_a_removed_device_never_knew() {
 async fn wrong_digits_burn_the_invitation_and_leave_nothing() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());
-    let (host, guest) = (one.ada().await, signalling.open(&two).await);
-    signalling.tell(&host).await;
+    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
     let invitation = host.invite_device(InviteDevice::default()).await.unwrap();
     let url = Zeroizing::new(invitation.url.unwrap());
     let join = JoinDevice { url, label: "Laptop".into(), passphrase: None, keychain: KeychainChoice::Os };

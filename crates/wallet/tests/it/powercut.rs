@@ -12,8 +12,8 @@ use std::sync::Arc;
 use halo_testing::disk::{self, Fate, Recorder, Recording};
 use halo_testing::process::Other;
 use halo_wallet::{
-    By, CreateIdentity, Gauge, KdfTarget, Keychain, KeychainChoice, PutItem, Query, SpaceId, Wallet,
-    WalletConfig, WalletError,
+    By, CreateIdentity, Gauge, KdfTarget, Keychain, KeychainChoice, NetworkOptions, PutItem, Query, SpaceId,
+    Wallet, WalletConfig, WalletError,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -67,6 +67,7 @@ async fn open(dir: &Path) -> Wallet {
         program: "test".into(),
         kdf_target: KdfTarget::Floor,
         watch_session: false,
+        network: NetworkOptions::default(),
     };
     Wallet::open(config).await.unwrap()
 }

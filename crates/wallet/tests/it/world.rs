@@ -8,8 +8,8 @@ use std::time::Duration;
 use halo_keystore::MemoryKeychain;
 use halo_wallet::{
     AnsweredBy, AppKind, Approval, Asker, Binding, Comparison, CreateIdentity, Exchange, GrantId, KdfTarget,
-    KeychainChoice, Outcome, Passphrase, Process, Scope, SignInRequest, TokenRequest, Tokens, Wallet,
-    WalletConfig,
+    KeychainChoice, NetworkOptions, Outcome, Passphrase, Process, Scope, SignInRequest, TokenRequest, Tokens,
+    Wallet, WalletConfig,
 };
 
 pub(crate) const PAGE: &str = "https://app.example";
@@ -37,6 +37,7 @@ impl World {
             program: "test".into(),
             kdf_target: KdfTarget::Floor,
             watch_session: false,
+            network: NetworkOptions::default(),
         }
     }
 

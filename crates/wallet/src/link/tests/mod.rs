@@ -50,8 +50,7 @@ impl Meeting {
 
     /// Lets a wallet look for the others there.
     async fn tell(&self, wallet: &Wallet) {
-        let options = NetworkOptions { servers: vec![self.url.clone()], lan: Some(false), loopback: true };
-        wallet.set_network_options(options).await.unwrap();
+        finds(wallet, vec![self.url.clone()]).await;
     }
 }
 
@@ -78,24 +77,29 @@ impl Computer {
 
     /// Nobody is reached until it is told where.
     async fn on(&self) -> Wallet {
-        let wallet = Wallet::open(WalletConfig {
+        Wallet::open(WalletConfig {
             profile: self.profile(),
             keychain: self.keychain.clone(),
             program: "test".into(),
             kdf_target: KdfTarget::Floor,
             watch_session: false,
+            network: NetworkOptions { servers: vec![], lan: Some(false), loopback: true },
         })
         .await
-        .unwrap();
-        apart(&wallet).await;
-        wallet
+        .unwrap()
     }
 }
 
 /// Lets a wallet meet nobody.
 async fn apart(wallet: &Wallet) {
-    let nowhere = NetworkOptions { servers: vec![], lan: Some(false), loopback: true };
-    wallet.set_network_options(nowhere).await.unwrap();
+    finds(wallet, Vec::new()).await;
+}
+
+/// Lets a wallet look for others at these servers only, as if it had been started so.
+async fn finds(wallet: &Wallet, servers: Vec<url::Url>) {
+    wallet.job(|engine| engine.config.network.servers = servers).await.unwrap();
+    super::net::follow(&super::desk::Desk::of(wallet)).await.unwrap();
+    wallet.job(|engine| engine.tell(crate::view::Event::Devices)).await.unwrap();
 }
 
 /// Does something inside an unlocked wallet.

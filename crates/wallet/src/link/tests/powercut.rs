@@ -61,6 +61,7 @@ async fn on(dir: &Path) -> Wallet {
         program: "test".into(),
         kdf_target: KdfTarget::Floor,
         watch_session: false,
+        network: NetworkOptions::default(),
     };
     let wallet = Wallet::open(config).await.unwrap();
     apart(&wallet).await;
