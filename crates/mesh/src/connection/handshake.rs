@@ -15,7 +15,7 @@ use crate::greeting::Greeting;
 use crate::meeting::Handshaker;
 
 /// Without any path for so long, somebody who was met has gone.
-const ALONE: Duration = Duration::from_secs(10);
+const ALONE: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(10) };
 
 impl Peer {
     /// Returns when it is done.
@@ -88,4 +88,44 @@ fn begin(
     role: Role,
 ) -> Result<(halo_protocol::channel::Handshake, Option<Vec<u8>>), HandshakeError> {
     handshaker.begin(role, &mut rand::rng())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::connection::task::{Carrier, PeerKey, PeerNotice, PeerOptions};
+    use crate::greeting::Instance;
+    use crate::meeting::{MeetingId, Side};
+
+    /// Never gets to its turn: the other side is to speak first.
+    struct Nobody;
+
+    impl Handshaker for Nobody {
+        fn begin(
+            &self,
+            _: Role,
+            _: &mut dyn rand::CryptoRng,
+        ) -> Result<(halo_protocol::channel::Handshake, Option<Vec<u8>>), HandshakeError> {
+            Err(HandshakeError::Failed)
+        }
+    }
+
+    #[tokio::test]
+    async fn who_was_met_and_went_before_the_handshake_is_done_is_let_go() {
+        let key = PeerKey { meeting: MeetingId(1), instance: Instance([1; 16]) };
+        let (_options, options) = watch::channel(PeerOptions::default());
+        let (notices, mut told) = mpsc::channel(8);
+        let peer = Peer::start(key, false, Side::Peer, Arc::new(Nobody), options, notices);
+        peer.try_send(ToPeer::Opened { path: PathId(1), carrier: Carrier::Relay }).unwrap();
+        // As long as it can be reached it is waited for.
+        let early = tokio::time::timeout(ALONE * 10, told.recv()).await;
+        assert!(early.is_err());
+        peer.try_send(ToPeer::Gone { path: PathId(1) }).unwrap();
+        let ended = told.recv().await.unwrap();
+        assert!(matches!(ended, PeerNotice::Ended { peer, reason: CloseReason::Lost } if peer == key));
+    }
 }

@@ -311,7 +311,7 @@ impl Wanted {
     }
 
     /// Whether it is the same, of the same time that the wallet was unlocked.
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         self.secret.topic() == other.secret.topic()
             && self.keys.ptr_eq(&other.keys)
             && self.anew == other.anew

@@ -205,19 +205,6 @@ async fn a_device_comes_back_and_catches_up() {
 
 // threat: 38
 #[tokio::test]
-async fn a_device_that_is_locked_and_unlocked_at_once_is_met_again() {
-    let signalling = Signalling::start().await;
-    let (one, two) = (World::new(), World::new());
-    let (host, guest) = (signalling.ada(&one).await, signalling.open(&two).await);
-    linked(&host, &guest).await;
-    let space: SpaceId = host.add_space("Home".into()).await.unwrap().id.parse().unwrap();
-    guest.lock().await.unwrap();
-    guest.unlock(None, false).await.unwrap();
-    host.put_item(&By::Owner, space, task("after")).await.unwrap();
-    until(&guest, "the item", async |guest| titles(guest, space).await == ["after"]).await;
-}
-
-#[tokio::test]
 async fn a_device_that_was_removed_gets_nothing_any_more() {
     let signalling = Signalling::start().await;
     let (one, two) = (World::new(), World::new());

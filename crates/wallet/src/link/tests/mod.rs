@@ -3,6 +3,7 @@
 mod aliases;
 mod changes;
 mod looks;
+mod meetings;
 #[cfg(target_os = "linux")]
 pub(crate) mod powercut;
 mod puppet;
