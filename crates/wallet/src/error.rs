@@ -65,6 +65,12 @@ pub enum WalletError {
     /// Too many requests wait already.
     #[error("too many requests are waiting")]
     Busy,
+    /// Look again at what it would do, and decide then.
+    #[error("{what} would do something else by now than what was shown: nothing was done")]
+    Changed {
+        /// What was to be done.
+        what: &'static str,
+    },
     /// Another process has this profile open.
     #[error("this profile is in use by {program} (process {pid})")]
     Held {
@@ -124,6 +130,7 @@ impl WalletError {
             Self::SessionOver => "wallet.session_over",
             Self::Awaited { .. } => "wallet.awaited",
             Self::Busy => "wallet.busy",
+            Self::Changed { .. } => "wallet.changed",
             Self::Held { .. } => "wallet.held",
             Self::RolledBack => "wallet.rolled_back",
             Self::Keystore(error) => error.code(),

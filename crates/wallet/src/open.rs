@@ -23,6 +23,7 @@ use crate::error::WalletError;
 use crate::grant::Grant;
 use crate::held::{Batch, Spaces};
 use crate::lifecycle::Origin;
+use crate::link::Outcomes;
 use crate::request::GrantId;
 use crate::spaces::app_of;
 use crate::view::{AppView, IdentityView, PhraseState, Settings, Snapshot};
@@ -71,6 +72,8 @@ pub(crate) struct Open {
     pub(crate) recovered: bool,
     /// The app that is being written for.
     pub(crate) hand: Option<String>,
+    /// What agreeing with what was refused would do, by the state that there is.
+    pub(crate) outcomes: Outcomes,
     credentials: Vec<Verified<Credential>>,
     head: ChainHead,
 }
@@ -193,6 +196,7 @@ impl Open {
             spaces: Spaces::load(&store)?,
             peer_keys: Arc::new(keys.peer_keys()),
             hand: None,
+            outcomes: Outcomes::default(),
             keys: Arc::new(keys),
             store,
             identity_key,
@@ -320,11 +324,16 @@ impl Open {
         self.credentials.iter().map(|credential| credential.bytes().to_vec()).collect()
     }
 
-    /// What all credentials would say together with one more.
-    pub(crate) fn state_with(&self, credential: Verified<Credential>) -> Result<IdentityState, WalletError> {
+    /// What all credentials would say together with one more, which is first seen now or needs no such note.
+    pub(crate) fn state_with(
+        &self,
+        credential: Verified<Credential>,
+        seen: Option<Timestamp>,
+    ) -> Result<IdentityState, WalletError> {
         let mut all = self.credentials.clone();
+        let seen = seen.map(|seen| (*credential.id().as_bytes(), seen));
         all.push(credential);
-        self.judged(&all)
+        self.judged(&all, seen)
     }
 
     /// Takes in credentials that are in the store by now.
@@ -342,8 +351,9 @@ impl Open {
 
     /// Works out what the credentials say.
     fn judge(&mut self) -> Result<(), WalletError> {
-        let after = self.judged(&self.credentials)?;
+        let after = self.judged(&self.credentials, None)?;
         let before = std::mem::replace(&mut self.state, after);
+        self.outcomes = Outcomes::default();
         let was_out = |key: &DeviceKey, device: &DeviceState| match before.devices.contains_key(key) {
             true => !before.is_in(key),
             false => before.rejected.iter().any(|(id, _)| *id == device.authorized_by),
@@ -354,8 +364,13 @@ impl Open {
         Ok(())
     }
 
-    fn judged(&self, credentials: &[Verified<Credential>]) -> Result<IdentityState, WalletError> {
-        let seen: BTreeMap<[u8; 32], Timestamp> = self.store.credentials_seen()?.into_iter().collect();
+    fn judged(
+        &self,
+        credentials: &[Verified<Credential>],
+        one_more: Option<([u8; 32], Timestamp)>,
+    ) -> Result<IdentityState, WalletError> {
+        let seen: BTreeMap<[u8; 32], Timestamp> =
+            self.store.credentials_seen()?.into_iter().chain(one_more).collect();
         let first_seen = |id: &CredentialId| seen.get(id.as_bytes()).copied();
         let mut state = IdentityState::judge(&self.identity_key, credentials, first_seen);
         // What others make of this device is for them.

@@ -104,10 +104,13 @@ pub(super) async fn undo_device(session: State<'_, Session>, key: String) -> Ans
 pub(super) async fn agree_device(
     session: State<'_, Session>,
     admission: String,
+    brings: Vec<String>,
+    puts_out: Vec<String>,
     passphrase: Option<Secret>,
 ) -> Answer<()> {
     let passphrase = passphrase.map(Secret::into_passphrase);
-    Ok(session.wallet().await?.agree_device(AgreeDevice { admission, passphrase }).await?)
+    let agree = AgreeDevice { admission, brings, puts_out, passphrase };
+    Ok(session.wallet().await?.agree_device(agree).await?)
 }
 
 #[tauri::command]

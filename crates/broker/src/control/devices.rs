@@ -82,6 +82,11 @@ struct Revoke {
 #[derive(Deserialize)]
 struct Agree {
     admission: String,
+    /// What the user was shown of what that does; nothing unless it is said.
+    #[serde(default)]
+    brings: Vec<String>,
+    #[serde(default)]
+    puts_out: Vec<String>,
     #[serde(default)]
     passphrase: Option<Secret>,
 }
@@ -132,8 +137,9 @@ pub(super) async fn call(wallet: &Wallet, method: &str, text: &[u8], reply: &mut
         "devices.undo" => done(wallet.undo_device(params::<Device>(text)?.device_key).await),
         "devices.refused" => Ok(json!(unlocked(wallet)?.refused)),
         "devices.agree" => {
-            let Agree { admission, passphrase: proof } = params(text)?;
-            done(wallet.agree_device(AgreeDevice { admission, passphrase: proof.map(passphrase) }).await)
+            let Agree { admission, brings, puts_out, passphrase: proof } = params(text)?;
+            let passphrase = proof.map(passphrase);
+            done(wallet.agree_device(AgreeDevice { admission, brings, puts_out, passphrase }).await)
         }
         "apps.alias.fresh" => done(wallet.fresh_alias(&GrantId(params::<Id>(text)?.id)).await),
         "invitations.list" => Ok(json!(unlocked(wallet)?.invitations)),

@@ -58,7 +58,7 @@ impl Judgement {
         }
         Self {
             rejected,
-            devices: rules.devices(&counted.valid),
+            devices: rules.devices(&counted),
             valid: counted.valid.iter().filter_map(id).collect(),
             seen: counted.seen.iter().filter_map(id).collect(),
         }

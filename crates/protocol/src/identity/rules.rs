@@ -34,6 +34,8 @@ pub(super) struct Counted {
     pub(super) rejected: Vec<(usize, Why)>,
     /// Authorisations that were seen here when they were said, by devices that were seen to be off probation.
     pub(super) seen: Bits,
+    /// Authorisations that count since somebody vouches for them, and would not otherwise.
+    vouched: Bits,
 }
 
 impl<'a> Rules<'a> {
@@ -110,15 +112,15 @@ impl<'a> Rules<'a> {
     }
 
     /// The devices, where that counts.
-    pub(super) fn devices(&self, valid: &Bits) -> BTreeMap<DeviceKey, DeviceState> {
+    pub(super) fn devices(&self, counted: &Counted) -> BTreeMap<DeviceKey, DeviceState> {
         let mut devices: BTreeMap<DeviceKey, DeviceState> = BTreeMap::new();
-        for at in self.adding.iter().filter(|at| valid.has(**at)) {
+        for at in self.adding.iter().filter(|at| counted.valid.has(**at)) {
             let Some((id, credential)) = self.graph.at(*at) else { continue };
             let Assertion::AuthorizedDevice { device_key, agreement_key, .. } = &credential.said().assertion
             else {
                 continue;
             };
-            let until = self.probation_of(*at);
+            let until = self.probation_of(*at, &counted.vouched, &counted.valid);
             let fresh = DeviceState {
                 agreement_key: *agreement_key,
                 hybrid_key: None,
@@ -135,14 +137,15 @@ impl<'a> Rules<'a> {
 
     /// An endorsement that counts can make more count, so it is done until nothing is added.
     fn count_of(&self, order: &[usize], voids: &Bits) -> Counted {
-        let mut endorsed = self.graph.none();
+        let mut words = self.graph.none();
         loop {
-            let counted = self.count_endorsed(order, voids, &endorsed);
+            let counted = self.count_with(order, voids, &words);
             let mut is_more = false;
             for at in counted.valid.iter() {
                 let said = self.graph.at(at).map(|(_, credential)| &credential.said().assertion);
-                let Some(Assertion::Endorsed { authorisation }) = said else { continue };
-                is_more |= self.graph.place(authorisation).is_some_and(|at| endorsed.insert(at));
+                if matches!(said, Some(Assertion::Endorsed { .. })) {
+                    is_more |= words.insert(at);
+                }
             }
             if !is_more {
                 return counted;
@@ -150,9 +153,11 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn count_endorsed(&self, order: &[usize], voids: &Bits, endorsed: &Bits) -> Counted {
+    /// Everything that counts where `words` are the endorsements that do.
+    fn count_with(&self, order: &[usize], voids: &Bits, words: &Bits) -> Counted {
         let graph = self.graph;
-        let mut counted = Counted { valid: graph.none(), rejected: Vec::new(), seen: graph.none() };
+        let none = || graph.none();
+        let mut counted = Counted { valid: none(), rejected: Vec::new(), seen: none(), vouched: none() };
         for at in order.iter().copied().filter(|at| !voids.has(*at)) {
             let Some((id, credential)) = graph.at(at) else { continue };
             let said = credential.said();
@@ -167,12 +172,16 @@ impl<'a> Rules<'a> {
                 continue;
             }
             if adds(said) && !by_identity {
-                let until = known.map(|before| self.probation_of(before)).min().flatten();
+                let until = known.map(|before| self.probation_of(before, &counted.vouched, words));
+                let until = until.min().flatten();
                 let in_time = (self.first_seen)(&id).zip(until).map(|(seen, until)| seen >= until);
                 let is_bound = self.bound.as_ref().is_none_or(|bound| bound.contains(&said.issuer));
-                if in_time == Some(false) && is_bound && !endorsed.has(at) {
-                    counted.rejected.push((at, Why::Probation));
-                    continue;
+                if in_time == Some(false) && is_bound {
+                    if !graph.endorsements_of(at).iter().any(|word| words.has(*word)) {
+                        counted.rejected.push((at, Why::Probation));
+                        continue;
+                    }
+                    counted.vouched.insert(at);
                 }
                 if in_time == Some(true) {
                     counted.seen.insert(at);
@@ -183,12 +192,18 @@ impl<'a> Rules<'a> {
         counted
     }
 
-    /// Until when an authorisation leaves whom it lets in on probation.
-    fn probation_of(&self, at: usize) -> Option<Timestamp> {
+    /// Until when an authorisation leaves whom it lets in on probation. Whoever is in by the word of others alone was not watched
+    /// before that word, so that it begins then: nobody waits outside until it is over.
+    fn probation_of(&self, at: usize, vouched: &Bits, words: &Bits) -> Option<Timestamp> {
         let (id, credential) = self.graph.at(at)?;
         let by_identity = &credential.said().issuer == self.identity.as_bytes();
-        let seen = if by_identity { None } else { (self.first_seen)(&id) };
-        seen.map(|seen| seen.plus(PROBATION))
+        let seen = if by_identity { None } else { (self.first_seen)(&id) }?;
+        let heard = |word: &usize| self.graph.at(*word).and_then(|(id, _)| (self.first_seen)(&id));
+        let word = match vouched.has(at) {
+            true => self.graph.endorsements_of(at).iter().filter(|word| words.has(**word)).map(heard).min(),
+            false => None,
+        };
+        Some(word.flatten().map_or(seen, |word| word.max(seen)).plus(PROBATION))
     }
 
     /// Whether it is about somebody else than it may be.

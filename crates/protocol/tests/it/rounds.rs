@@ -372,19 +372,19 @@ impl Judgement {
 impl Rules<'_> {
     /// Judges with some credentials left out. An endorsement that counts can make more count, so it is done until nothing is added.
     fn judge(&self, voids: &BTreeSet<CredentialId>) -> Judgement {
-        let mut endorsed = BTreeSet::new();
+        let mut words = BTreeSet::new();
         loop {
-            let judged = self.judge_endorsed(voids, &endorsed);
-            let all: BTreeSet<CredentialId> =
-                judged.valid.iter().filter_map(|id| endorsed_by(self.graph, id)).collect();
-            if all.is_subset(&endorsed) {
+            let judged = self.judge_with(voids, &words);
+            let is_word = |id: &&CredentialId| endorsed_by(self.graph, id).is_some();
+            let all: BTreeSet<CredentialId> = judged.valid.iter().filter(is_word).copied().collect();
+            if all.is_subset(&words) {
                 return judged;
             }
-            endorsed.extend(all);
+            words.extend(all);
         }
     }
 
-    fn judge_endorsed(&self, voids: &BTreeSet<CredentialId>, endorsed: &BTreeSet<CredentialId>) -> Judgement {
+    fn judge_with(&self, voids: &BTreeSet<CredentialId>, words: &BTreeSet<CredentialId>) -> Judgement {
         let mut judged = Judgement {
             valid: BTreeSet::new(),
             rejected: BTreeMap::new(),
@@ -412,13 +412,19 @@ impl Rules<'_> {
             }
             let adds =
                 matches!(said.assertion, Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. });
+            // When somebody first vouched for what would not count without that.
+            let mut vouched = None;
             if adds && !by_identity {
                 let until = known.map(|(_, until)| *until).min().flatten();
                 let in_time = (self.first_seen)(id).zip(until).map(|(seen, until)| seen >= until);
                 let is_bound = self.bound.is_none_or(|bound| issuer.is_some_and(|by| bound.contains(&by)));
-                if in_time == Some(false) && is_bound && !endorsed.contains(id) {
-                    judged.rejected.insert(*id, Why::Probation);
-                    continue;
+                if in_time == Some(false) && is_bound {
+                    let of_this = words.iter().filter(|word| endorsed_by(self.graph, word) == Some(*id));
+                    let Some(first) = of_this.map(|word| (self.first_seen)(word)).min() else {
+                        judged.rejected.insert(*id, Why::Probation);
+                        continue;
+                    };
+                    vouched = first;
                 }
                 if in_time == Some(true) {
                     judged.seen.insert(*id);
@@ -427,7 +433,7 @@ impl Rules<'_> {
             judged.valid.insert(*id);
             if let Assertion::AuthorizedDevice { device_key, agreement_key, .. } = &said.assertion {
                 let until = if by_identity { None } else { (self.first_seen)(id) };
-                let until = until.map(|seen| seen.plus(PROBATION));
+                let until = until.map(|seen| vouched.unwrap_or(seen).max(seen).plus(PROBATION));
                 let all = let_in.entry(*device_key).or_default();
                 all.push((*id, until));
                 let probation_until = all.iter().map(|(_, until)| *until).min().flatten();

@@ -375,6 +375,41 @@ fn who_learns_of_both_at_once_agrees_once_somebody_witnessed() {
     assert!(!handed_over[&tablet_in.id()].here, "when the phone came it was not there");
 }
 
+// threat: 29
+#[test]
+fn who_is_vouched_for_late_has_a_day_of_probation_from_then_on() {
+    let (mut two, phone_in, tablet_in, tablet) = three();
+    let [watch, ring] = [Key::new(5), Key::new(6)];
+    // The tablet waits outside for days, and lets in a watch; the user agrees with the tablet, and hears of the ring.
+    let watch_in = tablet.authorizes(&watch, &two.ada, &[tablet_in.id()]);
+    let word = two.laptop.endorses(&tablet_in, &two.heads());
+    let ring_in = tablet.authorizes(&ring, &two.ada, &[word.id()]);
+    two.set.extend([watch_in.clone(), word.clone(), ring_in.clone()]);
+    let (outside, agreed) = (NOON.plus(2 * DAY), NOON.plus(3 * DAY));
+    let judged_at = |word_at: Timestamp, ring_at: Timestamp, two: &Two| {
+        let seen = [(&phone_in, NOON), (&tablet_in, NOON), (&watch_in, outside)];
+        judged(two, &[&seen[..], &[(&word, word_at), (&ring_in, ring_at)]].concat())
+    };
+    let tomorrow = agreed.plus(DAY);
+    let state = judged_at(agreed, tomorrow, &two);
+    assert_eq!(state.devices[&tablet.device()].probation_until, Some(tomorrow), "not since it was first seen");
+    assert_eq!(why(&state, &watch_in), Some(Why::Probation), "it was let in from outside");
+    assert!(state.devices.contains_key(&ring.device()), "the day is over");
+    let before = Timestamp::from_millis(tomorrow.as_millis() - 1);
+    assert_eq!(why(&judged_at(agreed, before, &two), &ring_in), Some(Why::Probation));
+    // Of several words the first one begins it, and a word does not begin it before there was something to agree with.
+    let second = two.ada.endorses(&tablet_in, &[tablet_in.id()]);
+    two.set.push(second.clone());
+    let seen = [(&phone_in, NOON), (&tablet_in, NOON), (&word, agreed), (&second, tomorrow)];
+    assert_eq!(judged(&two, &seen).devices[&tablet.device()].probation_until, Some(tomorrow));
+    let early = [(&phone_in, agreed), (&tablet_in, agreed), (&word, NOON), (&second, NOON)];
+    assert_eq!(judged(&two, &early).devices[&tablet.device()].probation_until, Some(tomorrow));
+    // Whom the phone could let in by itself needed nobody's word.
+    let late = [(&phone_in, NOON), (&tablet_in, NOON.plus(DAY)), (&word, agreed)];
+    let until = judged(&two, &late).devices[&tablet.device()].probation_until;
+    assert_eq!(until, Some(NOON.plus(2 * DAY)));
+}
+
 #[test]
 fn an_endorsement_of_anything_else_is_none() {
     let mut two = Two::new();

@@ -407,7 +407,7 @@ impl Open {
                 draft.sign(&signer)?
             }
         };
-        let after = self.state_with(credential.clone())?;
+        let after = self.state_with(credential.clone(), None)?;
         if after.devices.get(&key).is_some_and(|device| !device.revoked) {
             return Err(WalletError::BadInput {
                 what: "that device was let in before this one: only the 24 words remove it".into(),

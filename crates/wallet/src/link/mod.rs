@@ -21,13 +21,14 @@ pub(crate) use join::Joining;
 pub(crate) use net::{Net, NetworkSettings, spawn};
 pub use net::{NetworkOptions, server_url};
 pub(crate) use peers::Peers;
+pub(crate) use refused::Outcomes;
 
 use halo_protocol::invitation::Refused;
 
 use crate::view::Trouble;
 
 pub use view::{
-    AddAskingDevice, AgreeDevice, AskToJoin, CodeBy, DeviceView, Hindrance, InvitationId, InvitationState,
+    AddAskingDevice, AgreeDevice, AskToJoin, BroughtView, CodeBy, DeviceView, Hindrance, InvitationId, InvitationState,
     InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView,
     OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice, ServerState, ServerView,
     SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView,

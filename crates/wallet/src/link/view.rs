@@ -214,11 +214,27 @@ pub struct RefusedView {
     /// When, in milliseconds since the epoch, by the clock of whoever let it in.
     #[ts(type = "number")]
     pub added: u64,
-    /// Devices that are in, this one perhaps among them, of which it says that they are removed, or somebody whom it let in;
-    /// in hex.
+    /// Devices that are in, this one perhaps among them, of which it says that they are removed, or somebody whom it let in
+    /// or vouched for; in hex. Nothing of that need hold if the user agrees.
     pub removes: Vec<String>,
+    /// Who would come in beside it if the user agreed.
+    pub brings: Vec<BroughtView>,
+    /// Devices that are in, and would not be if the user agreed; in hex.
+    pub puts_out: Vec<String>,
     /// Why it cannot be agreed with here.
     pub hindrance: Option<Hindrance>,
+}
+
+/// A device that would come in with another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct BroughtView {
+    /// Its key, in hex.
+    pub device_key: String,
+    /// What it calls itself, cleaned: a claim; empty if it has not said.
+    pub label: String,
+    /// What it says it runs on.
+    pub platform: Option<String>,
 }
 
 /// Why this device cannot agree that another one was let in.
@@ -230,8 +246,10 @@ pub enum Hindrance {
     New,
     /// This device let it in: another one has to agree.
     LetItIn,
-    /// It says that this device was removed.
+    /// This device would be out.
     RemovesThis,
+    /// It would not be in all the same: it was removed, for instance, or the others take nothing more of what this device says.
+    InVain,
 }
 
 /// What removing a device means.
@@ -454,10 +472,14 @@ pub struct RevokeDevice {
     pub passphrase: Option<Passphrase>,
 }
 
-/// Agreeing with what was refused.
+/// Agreeing with what was refused, and with what that does: nothing is done if it would do anything else by now.
 pub struct AgreeDevice {
     /// [`RefusedView::admission`].
     pub admission: String,
+    /// Keys of all that [`RefusedView::brings`] had when it was shown.
+    pub brings: Vec<String>,
+    /// [`RefusedView::puts_out`], as it was shown.
+    pub puts_out: Vec<String>,
     /// The passphrase, where one is set.
     pub passphrase: Option<Passphrase>,
 }

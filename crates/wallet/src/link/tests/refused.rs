@@ -7,8 +7,14 @@ use crate::{AgreeDevice, DeviceView, Hindrance, RefusedView, WalletError};
 
 const DAY_AND_A_BIT: Duration = Duration::from_secs(26 * 60 * 60);
 
+/// The user's word, on what they were shown.
 fn agree(refused: &RefusedView) -> AgreeDevice {
-    AgreeDevice { admission: refused.admission.clone(), passphrase: None }
+    AgreeDevice {
+        admission: refused.admission.clone(),
+        brings: refused.brings.iter().map(|brought| brought.device_key.clone()).collect(),
+        puts_out: refused.puts_out.clone(),
+        passphrase: None,
+    }
 }
 
 /// What waits for the user's word on a device, once it has heard of it.
