@@ -82,10 +82,10 @@ pub use halo_echo::{ChangeHash, DocumentId, EchoError, Heads, Side, SpaceId, Syn
 pub use halo_keystore::{Keychain, KeychainChoice, MemoryKeychain, Passphrase};
 pub use handle::{Wallet, Watch};
 pub use link::{
-    AddAskingDevice, AgreeDevice, AskToJoin, BroughtView, CodeBy, DeviceView, Hindrance, InvitationId, InvitationState,
-    InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkOptions,
-    NetworkView, OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice, ServerState,
-    ServerView, SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView, server_url,
+    AddAskingDevice, AgreeDevice, AskToJoin, BroughtView, CodeBy, DeviceView, Hindrance, InvitationId,
+    InvitationState, InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange,
+    NetworkOptions, NetworkView, OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice,
+    ServerState, ServerView, SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView, server_url,
 };
 pub use models::InItem;
 pub use open::device_label;

@@ -392,7 +392,11 @@ fn who_is_vouched_for_late_has_a_day_of_probation_from_then_on() {
     };
     let tomorrow = agreed.plus(DAY);
     let state = judged_at(agreed, tomorrow, &two);
-    assert_eq!(state.devices[&tablet.device()].probation_until, Some(tomorrow), "not since it was first seen");
+    assert_eq!(
+        state.devices[&tablet.device()].probation_until,
+        Some(tomorrow),
+        "not since it was first seen"
+    );
     assert_eq!(why(&state, &watch_in), Some(Why::Probation), "it was let in from outside");
     assert!(state.devices.contains_key(&ring.device()), "the day is over");
     let before = Timestamp::from_millis(tomorrow.as_millis() - 1);

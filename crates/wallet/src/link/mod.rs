@@ -28,10 +28,10 @@ use halo_protocol::invitation::Refused;
 use crate::view::Trouble;
 
 pub use view::{
-    AddAskingDevice, AgreeDevice, AskToJoin, BroughtView, CodeBy, DeviceView, Hindrance, InvitationId, InvitationState,
-    InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange, NetworkView,
-    OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice, ServerState, ServerView,
-    SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView,
+    AddAskingDevice, AgreeDevice, AskToJoin, BroughtView, CodeBy, DeviceView, Hindrance, InvitationId,
+    InvitationState, InvitationView, InviteDevice, JoinDevice, JoinView, KnownAlias, LinkView, NetworkChange,
+    NetworkView, OtherSide, PathView, PeerView, Progress, RefusedView, Removal, RevokeDevice, ServerState,
+    ServerView, SpacePeerView, SpaceSyncView, SyncView, TurnServer, TurnView,
 };
 
 /// Why nobody was let in, by a code for each next step.

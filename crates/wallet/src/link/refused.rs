@@ -159,7 +159,11 @@ impl Open {
                 platform,
                 by: admission.host.to_string(),
                 added: admission.said.issued.as_millis(),
-                removes: self.removed_by(&said_by, admission.guest).iter().map(DeviceKey::to_string).collect(),
+                removes: self
+                    .removed_by(&said_by, admission.guest)
+                    .iter()
+                    .map(DeviceKey::to_string)
+                    .collect(),
                 brings: outcome.brings(&admission.guest).map(|key| brought(&said_by, key)).collect(),
                 puts_out: outcome.puts_out.iter().map(DeviceKey::to_string).collect(),
                 hindrance,
@@ -181,7 +185,9 @@ impl Open {
             for said in said_by.get(&device).into_iter().flatten() {
                 match &said.assertion {
                     // Both are about a device.
-                    Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. } => open.push(said.subject),
+                    Assertion::AuthorizedDevice { .. } | Assertion::Endorsed { .. } => {
+                        open.push(said.subject)
+                    }
                     Assertion::RevokedDevice { device_key, .. } => {
                         let is_in = self.state.devices.get(device_key).is_some_and(|device| !device.revoked);
                         removed.extend(is_in.then_some(*device_key));
@@ -199,7 +205,11 @@ impl Open {
         own.is_some_and(|own| !own.revoked && !self.is_on_probation(own))
     }
 
-    fn word_for(&self, admission: &Admission<'_>, now: Timestamp) -> Result<Verified<Credential>, WalletError> {
+    fn word_for(
+        &self,
+        admission: &Admission<'_>,
+        now: Timestamp,
+    ) -> Result<Verified<Credential>, WalletError> {
         let assertion = Assertion::Endorsed { authorisation: admission.id };
         self.sign(now, *admission.guest.as_bytes(), assertion, &[admission.id])
     }

@@ -1,5 +1,9 @@
 //! A device on probation lets in another, and the user is asked: on one device they agree, on another they remove.
 
+use halo_keystore::FeedSigner;
+use halo_protocol::Verified;
+use halo_protocol::credential::{Assertion, Credential, Draft};
+
 use super::stolen::{Three, hear, removals_by_a_newcomer, revoke};
 use super::*;
 use crate::engine::{AHEAD, clock};
@@ -29,13 +33,75 @@ fn view(wallet: &Wallet, key: DeviceKey) -> Option<DeviceView> {
     wallet.snapshot().devices.iter().find(|view| view.device_key == key.to_string()).cloned()
 }
 
-/// The tablet's clock is ahead: to itself it is not new any more, and lets in another device.
-async fn let_in_by_the_tablet(three: &Three, computer: &Computer) -> Wallet {
-    let ahead = three.tablet.job(|engine| {
+/// Devices that are none, by keys of the tablet's: it let in the guest, and the guest let in the watch.
+struct Outside {
+    guest: DeviceKey,
+    watch: DeviceKey,
+    guest_in: Verified<Credential>,
+    watch_in: Verified<Credential>,
+    /// The watch says that a device is removed.
+    removal: Verified<Credential>,
+}
+
+impl Outside {
+    async fn of(three: &Three, removed: DeviceKey) -> Self {
+        let home = three.home;
+        inside(&three.tablet, move |open| {
+            let halo = open.halo().unwrap();
+            let [guest, watch] = [halo, home].map(|space| {
+                let key = halo_protocol::SpaceKey::from_bytes(&open.spaces.rows[&space].key).unwrap();
+                open.keys.feed(&key).unwrap()
+            });
+            let key_of = |signer: &FeedSigner| DeviceKey::from_bytes(signer.feed_key().as_bytes()).unwrap();
+            let (guest_key, watch_key) = (key_of(&guest), key_of(&watch));
+            let (identity_key, agreement_key) = (open.identity_key, open.keys.agreement_key());
+            let lets_in =
+                |device_key| Assertion::AuthorizedDevice { identity_key, device_key, agreement_key };
+            let says = |by: &FeedSigner, of: DeviceKey, after: &Verified<Credential>, assertion| {
+                let draft = Draft {
+                    issuer: *by.feed_key().as_bytes(),
+                    subject: *of.as_bytes(),
+                    issued: clock(),
+                    expires: None,
+                    parents: vec![after.id()],
+                    assertion,
+                };
+                draft.sign(by).unwrap()
+            };
+            let guest_in = open.sign(clock(), *guest_key.as_bytes(), lets_in(guest_key), &[]).unwrap();
+            let watch_in = says(&guest, watch_key, &guest_in, lets_in(watch_key));
+            let removal = Assertion::RevokedDevice { device_key: removed, cuts: vec![] };
+            let removal = says(&watch, removed, &watch_in, removal);
+            Self { guest: guest_key, watch: watch_key, guest_in, watch_in, removal }
+        })
+        .await
+    }
+
+    /// What a device says who vouches for the watch.
+    async fn vouched_by(&self, wallet: &Wallet) -> Vec<Verified<Credential>> {
+        let (watch, watch_in) = (self.watch, self.watch_in.id());
+        let word = Assertion::Endorsed { authorisation: watch_in };
+        inside(wallet, move |open| vec![open.sign(clock(), *watch.as_bytes(), word, &[watch_in]).unwrap()])
+            .await
+    }
+}
+
+/// A day passes on a device.
+async fn tomorrow(wallet: &Wallet) {
+    let passes = wallet.job(|engine| {
         AHEAD.set(DAY_AND_A_BIT);
         engine.last_touch = clock();
     });
-    ahead.await.unwrap();
+    passes.await.unwrap();
+}
+
+async fn number_of_credentials(wallet: &Wallet) -> usize {
+    inside(wallet, |open| open.credentials().len()).await
+}
+
+/// The tablet's clock is ahead: to itself it is not new any more, and lets in another device.
+async fn let_in_by_the_tablet(three: &Three, computer: &Computer) -> Wallet {
+    tomorrow(&three.tablet).await;
     let desktop = computer.on().await;
     three.meeting.tell(&desktop).await;
     link(&three.tablet, &desktop).await;
@@ -119,7 +185,11 @@ async fn whom_a_newcomer_removes_is_shown_as_suspended_until_the_user_decides() 
         assert_eq!((&refused.removes, &refused.label), (&vec![phone.to_string()], &String::new()));
         assert!(view(&three.laptop, phone).is_some_and(|view| view.suspended && view.revoked.is_none()));
         assert!(view(&three.laptop, tablet).is_some_and(|view| !view.suspended));
+        assert_eq!((&refused.puts_out, &refused.brings), (&vec![phone.to_string()], &vec![]));
         if agrees {
+            let unaware = AgreeDevice { puts_out: vec![], ..agree(&refused) };
+            let error = three.laptop.agree_device(unaware).await.unwrap_err();
+            assert_eq!(error.code(), "wallet.changed", "the user was not told of the phone");
             let passphrase = || halo_keystore::Passphrase::new("correct horse".into());
             three.laptop.set_passphrase(None, Some(passphrase())).await.unwrap();
             let error = three.laptop.agree_device(agree(&refused)).await.unwrap_err();
@@ -167,4 +237,127 @@ async fn where_all_are_suspended_each_names_the_one_to_remove_and_then_they_spea
         assert_eq!(wallet.snapshot().refused, []);
         assert!(wallet.snapshot().devices.iter().all(|view| !view.suspended));
     }
+}
+
+// threat: 29
+#[tokio::test]
+async fn agreeing_lets_in_whom_was_shown_and_nobody_else() {
+    let three = Three::new().await;
+    let (laptop, phone) = (&three.laptop, device(&three.phone).await);
+    let outside = Outside::of(&three, phone).await;
+    hear(laptop, vec![outside.guest_in.clone(), outside.watch_in.clone(), outside.removal.clone()]).await;
+    let first = asked(laptop).await;
+    assert_eq!(
+        (&first.device_key, &first.brings),
+        (&outside.guest.to_string(), &vec![]),
+        "the watch waits as well"
+    );
+    assert_eq!(
+        (&first.removes, &first.puts_out),
+        (&vec![phone.to_string()], &vec![]),
+        "nor does its word hold"
+    );
+
+    // Meanwhile another device vouches for the watch: with the guest it is in, and what it said holds.
+    tomorrow(laptop).await;
+    hear(laptop, outside.vouched_by(&three.phone).await).await;
+    let known = number_of_credentials(laptop).await;
+    let error = laptop.agree_device(agree(&first)).await.unwrap_err();
+    assert_eq!(error.code(), "wallet.changed");
+    let shown = asked(laptop).await;
+    assert_eq!(
+        shown.brings.iter().map(|brought| &brought.device_key).collect::<Vec<_>>(),
+        [&outside.watch.to_string()]
+    );
+    assert_eq!(shown.puts_out, [phone.to_string()]);
+    let stranger = [&agree(&shown).brings[..], &[phone.to_string()]].concat();
+    for (what, unaware) in [
+        ("not of the watch", AgreeDevice { brings: vec![], ..agree(&shown) }),
+        ("not of the removal", AgreeDevice { puts_out: vec![], ..agree(&shown) }),
+        ("of somebody who does not come", AgreeDevice { brings: stranger, ..agree(&shown) }),
+    ] {
+        let error = laptop.agree_device(unaware).await.unwrap_err();
+        assert_eq!(error.code(), "wallet.changed", "the user was told {what}");
+    }
+    assert_eq!(
+        (number_of_credentials(laptop).await, asked(laptop).await),
+        (known, shown.clone()),
+        "nothing was said"
+    );
+    assert!([outside.guest, outside.watch].iter().all(|key| view(laptop, *key).is_none()));
+
+    laptop.agree_device(agree(&shown)).await.unwrap();
+    assert!([outside.guest, outside.watch].iter().all(|key| view(laptop, *key).is_some()));
+    assert!(view(laptop, phone).unwrap().revoked.is_some());
+}
+
+// threat: 29
+#[tokio::test]
+async fn whom_a_device_let_in_while_it_waited_outside_waits_as_it_did() {
+    let three = Three::new().await;
+    let outside = Outside::of(&three, device(&three.phone).await).await;
+    let both = [&three.laptop, &three.phone];
+    for wallet in both {
+        hear(wallet, vec![outside.guest_in.clone()]).await;
+        tomorrow(wallet).await;
+        hear(wallet, vec![outside.watch_in.clone()]).await;
+    }
+    // The user agrees on the one a day later, and the other hears of it.
+    let refused = asked(&three.laptop).await;
+    assert_eq!(refused.brings, []);
+    three.laptop.agree_device(agree(&refused)).await.unwrap();
+    until(&three.phone, "the user's word", async |phone| view(phone, outside.guest).is_some()).await;
+    for wallet in both {
+        let (guest, now) = (view(wallet, outside.guest).unwrap(), wallet.job(|_| clock()).await.unwrap());
+        let left = guest.probation_until.unwrap() - now.as_millis();
+        assert!(left > 23 * 60 * 60 * 1_000, "its day begins now: {left} ms are left");
+        assert_eq!(view(wallet, outside.watch), None);
+        let next = asked(wallet).await;
+        assert_eq!((next.device_key, next.by), (outside.watch.to_string(), outside.guest.to_string()));
+    }
+    // One press takes it back.
+    three.laptop.undo_device(outside.guest.to_string()).await.unwrap();
+    assert_eq!(three.laptop.snapshot().refused, []);
+}
+
+// threat: 29
+#[tokio::test]
+async fn nobody_agrees_with_what_would_put_out_their_own_device_and_may_with_what_would_not() {
+    let three = Three::new().await;
+    let own = device(&three.laptop).await;
+    let outside = Outside::of(&three, own).await;
+    hear(&three.laptop, vec![outside.guest_in.clone(), outside.watch_in.clone(), outside.removal.clone()])
+        .await;
+    let refused = asked(&three.laptop).await;
+    assert_eq!(
+        (&refused.removes, refused.hindrance),
+        (&vec![own.to_string()], None),
+        "the watch says so, and waits"
+    );
+    tomorrow(&three.laptop).await;
+    let word = outside.vouched_by(&three.phone).await;
+    hear(&three.laptop, word).await;
+    let refused = asked(&three.laptop).await;
+    assert_eq!(refused.hindrance, Some(Hindrance::RemovesThis), "with the guest comes the watch");
+    let error = three.laptop.agree_device(agree(&refused)).await.unwrap_err();
+    assert!(matches!(error, WalletError::BadInput { .. }), "{error}");
+    assert!(view(&three.laptop, own).unwrap().revoked.is_none());
+}
+
+// threat: 29
+#[tokio::test]
+async fn who_was_removed_already_is_not_agreed_with() {
+    let three = Three::new().await;
+    let outside = Outside::of(&three, device(&three.phone).await).await;
+    let (guest, guest_in) = (outside.guest, outside.guest_in.id());
+    let removal = Assertion::RevokedDevice { device_key: guest, cuts: vec![] };
+    let removal = inside(&three.phone, move |open| {
+        open.sign(clock(), *guest.as_bytes(), removal, &[guest_in]).unwrap()
+    });
+    hear(&three.laptop, vec![outside.guest_in.clone(), removal.await]).await;
+    let refused = asked(&three.laptop).await;
+    assert_eq!(refused.hindrance, Some(Hindrance::InVain));
+    let error = three.laptop.agree_device(agree(&refused)).await.unwrap_err();
+    assert!(matches!(error, WalletError::BadInput { .. }), "{error}");
+    assert_eq!(view(&three.laptop, guest), None);
 }
