@@ -16,6 +16,7 @@ const NEEDED = {
   Xvfb: 'xvfb',
   'dbus-run-session': 'dbus-daemon',
   'gnome-keyring-daemon': 'gnome-keyring',
+  faketime: 'faketime',
   WebKitWebDriver: 'webkit2gtk-driver',
   chromium: 'chromium',
   import: 'imagemagick',

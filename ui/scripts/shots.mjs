@@ -36,6 +36,7 @@ const main = [
   ['devices-new', 'devices-new', ['nav-devices']],
   ['devices-refused', 'devices-refused', ['nav-devices']],
   ['devices-agree', 'devices-refused', ['nav-devices', 'refused-agree']],
+  ['devices-agree-two', 'devices-refused-two', ['nav-devices', 'refused-agree']],
   ['devices-all-paused', 'devices-all-paused', ['nav-devices']],
   ['devices-removed', 'devices-removed', ['nav-devices', 'devices-removed']],
   ['device-aliases', 'devices-removed', ['nav-devices', 'devices-removed', 'device-aliases']],

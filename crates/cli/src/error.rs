@@ -85,6 +85,7 @@ impl Failure {
             }
             "device.probation" => "Do it on another device of yours: this one is new itself.",
             "device.phrase_needed" => "That device was there first. `--phrase-stdin` takes your 24 words.",
+            "wallet.changed" => "`halo devices refused` shows what it would do now.",
             "store.disk_full" => "Free some space, and try again.",
             _ => return None,
         })

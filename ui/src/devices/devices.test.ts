@@ -195,7 +195,29 @@ describe('a device that a new one added', () => {
     expect(said('agreeDevice')).toEqual([]);
     await type(await screen.findByTestId('refused-passphrase'), 'four random words here');
     await fireEvent.click(screen.getByTestId('refused-agree-confirm'));
-    expect(said('agreeDevice')).toEqual([['agreeDevice', snapshot.refused[0]?.admission, 'four random words here']]);
+    expect(said('agreeDevice')).toEqual([['agreeDevice', snapshot.refused[0], 'four random words here']]);
+  });
+
+  // threat: 29
+  it('comes with whom it brings and puts out, and the answer is to what was shown', async () => {
+    const [before, after] = [states['devices-refused-two'], states['devices-refused']];
+    const { wallet, said, made } = port(before);
+    const screen = render(Devices, { wallet, snapshot: before });
+    await fireEvent.click(screen.getByTestId('refused-agree'));
+    await screen.findByTestId('refused-brings');
+    expect(inList(screen, 'refused-brings')).toBe('“Watch” (Android) becomes yours as well.');
+    expect(inList(screen, 'refused-puts-out')).toBe('“Desk at work” is put out of everything.');
+    // Something comes to light while the user reads.
+    await screen.rerender({ wallet, snapshot: after });
+    expect(inList(screen, 'refused-brings')).toContain('“Watch”');
+    made.agreeDevice = (shown) => (made.calls.push(['agreeDevice', shown]), Promise.reject({ code: 'wallet.changed', message: 'agreeing would do something else' }));
+    await fireEvent.click(screen.getByTestId('refused-agree-confirm'));
+    expect(said('agreeDevice')).toEqual([['agreeDevice', before.refused[0]]]);
+    expect((await screen.findByRole('alert')).textContent).toContain('Nothing was done');
+    await fireEvent.click(screen.getByText('Cancel'));
+    await fireEvent.click(screen.getByTestId('refused-agree'));
+    expect(screen.queryByTestId('refused-brings')).toBeNull();
+    expect(screen.queryByRole('alert')).toBeNull();
   });
 
   it('goes with the one that added it', async () => {
@@ -238,7 +260,7 @@ describe('a device that a new one added', () => {
     expect(inList(screen, 'refused-removes')).toContain('“Laptop X” says that “Desk at work” was removed. Until you decide, this computer does not speak with “Desk at work”.');
     expect(screen.queryByTestId('refused-everywhere')).toBeNull();
     await fireEvent.click(screen.getByTestId('refused-agree'));
-    await screen.findByText('If you agree, that holds: “Desk at work” is put out of everything.');
+    await screen.findByText('“Desk at work” is put out of everything.');
   });
 
   // threat: 29

@@ -10,6 +10,7 @@ import type { ItemView } from './bindings/ItemView';
 import type { JoinView } from './bindings/JoinView';
 import type { KeychainView } from './bindings/KeychainView';
 import type { QrView } from './bindings/QrView';
+import type { RefusedView } from './bindings/RefusedView';
 import type { Removal } from './bindings/Removal';
 import type { Settings } from './bindings/Settings';
 import type { Snapshot } from './bindings/Snapshot';
@@ -44,6 +45,7 @@ export type { LinkView } from './bindings/LinkView';
 export type { OtherSide } from './bindings/OtherSide';
 export type { PathView } from './bindings/PathView';
 export type { ProfileField } from './bindings/ProfileField';
+export type { BroughtView } from './bindings/BroughtView';
 export type { RefusedView } from './bindings/RefusedView';
 export type { RequestView } from './bindings/RequestView';
 export type { Scope } from './bindings/Scope';
@@ -144,7 +146,8 @@ export interface Port {
   removalOf(key: string): Promise<Removal>;
   revokeDevice(key: string, proof: { passphrase?: string; phrase?: string }): Promise<Removal>;
   undoDevice(key: string): Promise<void>;
-  agreeDevice(admission: string, passphrase: string | undefined): Promise<void>;
+  /** Agrees with what was shown, and with what it would do. */
+  agreeDevice(shown: RefusedView, passphrase: string | undefined): Promise<void>;
   freshAlias(grant: string): Promise<void>;
   /** Hears whenever connections, or what they carry, may have changed; returns how to stop. */
   onSync(hear: () => void): Promise<() => void>;

@@ -68,7 +68,8 @@ export const tauri: Port = {
   removalOf: (key) => invoke('removal_of', { key }),
   revokeDevice: (key, proof) => invoke('revoke_device', { key, ...proof }),
   undoDevice: (key) => invoke('undo_device', { key }),
-  agreeDevice: (admission, passphrase) => invoke('agree_device', { admission, passphrase }),
+  agreeDevice: ({ admission, brings, puts_out: putsOut }, passphrase) =>
+    invoke('agree_device', { admission, brings: brings.map(({ device_key }) => device_key), putsOut, passphrase }),
   freshAlias: (grant) => invoke('fresh_alias', { grant }),
   onSync: (hear) => listen('sync', () => hear()),
   syncStatus: () => invoke('sync_status'),

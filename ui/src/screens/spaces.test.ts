@@ -34,4 +34,31 @@ describe('a space that is opened', () => {
     await fireEvent(document, new Event('visibilitychange'));
     expect(looks()).toHaveLength(4);
   });
+
+  it('is on screen in the end, however long the wallet takes to hear of the one before', async () => {
+    const port = fake(states.apps);
+    const said: (string | null)[] = [];
+    const heard: (() => void)[] = [];
+    port.lookAtSpace = (space) => (said.push(space), new Promise((resolve) => heard.push(resolve)));
+    const wallet = new WalletState(port);
+    const leave = wallet.looksAt('A');
+    leave();
+    const leaveAgain = wallet.looksAt('B');
+    expect(said, 'nothing that could overtake it').toEqual(['A']);
+    heard.shift()?.();
+    await vi.waitFor(() => expect(said).toEqual(['A', 'B']));
+    leaveAgain();
+    heard.shift()?.();
+    await vi.waitFor(() => expect(said).toEqual(['A', 'B', null]));
+  });
+
+  it('is said to be on screen also after the wallet would not hear of another', async () => {
+    const port = fake(states.apps);
+    const said: (string | null)[] = [];
+    port.lookAtSpace = (space) => (said.push(space), Promise.reject(new Error('locked')));
+    const wallet = new WalletState(port);
+    wallet.looksAt('A')();
+    wallet.looksAt('B');
+    await vi.waitFor(() => expect(said).toEqual(['A', 'B']));
+  });
 });

@@ -6,6 +6,9 @@ export class WalletState {
   /** Nothing until the first snapshot has come. */
   snapshot = $state<Snapshot>();
   readonly port: Port;
+  /** What is to be said of the screen once the wallet has heard the last thing; nothing if nothing is. */
+  #next: string | null | undefined;
+  #saying = false;
 
   constructor(port: Port) {
     this.port = port;
@@ -19,15 +22,27 @@ export class WalletState {
 
   /** A space is on screen, as long as the window is; answers how to say that it is not any more. */
   looksAt(space: string): () => void {
-    // It is about which things come first: where it fails there is nothing that a person could do.
-    const say = (space: string | null) => void this.port.lookAtSpace(space).catch(() => undefined);
-    const look = () => say(document.hidden ? null : space);
+    const look = () => void this.#say(document.hidden ? null : space);
     look();
     document.addEventListener('visibilitychange', look);
     return () => {
       document.removeEventListener('visibilitychange', look);
-      say(null);
+      void this.#say(null);
     };
+  }
+
+  /** One thing after the other: of two on their way at once the first could arrive last, and leave nothing on screen. */
+  async #say(space: string | null): Promise<void> {
+    this.#next = space;
+    if (this.#saying) return;
+    this.#saying = true;
+    while (this.#next !== undefined) {
+      const next = this.#next;
+      this.#next = undefined;
+      // It is about which things come first: where it fails there is nothing that a person could do.
+      await this.port.lookAtSpace(next).catch(() => undefined);
+    }
+    this.#saying = false;
   }
 }
 

@@ -1,6 +1,6 @@
 // Sentences about devices, invitations and sync.
 
-import type { DeviceView, Hindrance, InvitationState, InvitationView, JoinView, OtherSide, PathView, RefusedView, ServerState } from '../ipc/port';
+import type { BroughtView, DeviceView, Hindrance, InvitationState, InvitationView, JoinView, OtherSide, PathView, ServerState } from '../ipc/port';
 import { ago, size } from '.';
 
 const platforms: Record<string, string> = {
@@ -28,19 +28,23 @@ export const isNew = (device: DeviceView, now: number): boolean =>
   device.revoked === null && !device.current && device.probation_until !== null && device.probation_until > now;
 
 /** A device that is not let in, by what it calls itself. */
-export const stranger = (refused: RefusedView): string => (refused.label === '' ? 'a device without a name' : `“${refused.label}”`);
+export const stranger = ({ label }: { label: string }): string => (label === '' ? 'a device without a name' : `“${label}”`);
+
+const enumerated = (names: string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`);
 
 /** Devices in one phrase, this computer last. */
-export function listed(devices: DeviceView[]): string {
-  const names = [...devices.filter(({ current }) => !current).map(({ label }) => `“${label}”`), ...devices.filter(({ current }) => current).map(() => 'this computer')];
-  return names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`;
-}
+export const listed = (devices: DeviceView[]): string =>
+  enumerated([...devices.filter(({ current }) => !current).map(({ label }) => `“${label}”`), ...devices.filter(({ current }) => current).map(() => 'this computer')]);
+
+/** Devices that are not let in, in one phrase. */
+export const strangers = (devices: BroughtView[]): string => enumerated(devices.map((device) => `${stranger(device)} (${platformName(device.platform)})`));
 
 /** Why it cannot be agreed with here, and where it can. */
 export const hindranceWords: Record<Hindrance, string> = {
   new: 'If it is yours, agree on another device: this computer is new itself.',
   let_it_in: 'If it is yours, agree on another device: this computer added it itself.',
   removes_this: 'You cannot agree here: that would put this computer out.',
+  in_vain: 'You cannot agree here: it would not be let in all the same.',
 };
 
 /** Who is on the other side, by what they say of themselves. */

@@ -105,6 +105,10 @@ const known: Record<string, Said> = {
     happened: 'The account that this app knows has not come from your other devices yet.',
     todo: 'Switch on the device where you made it, and try again.',
   },
+  'wallet.changed': {
+    happened: 'By now this would do something else than what you were shown. Nothing was done.',
+    todo: 'Cancel, look at it again, and decide then.',
+  },
   'wallet.busy': { happened: 'HALO is busy with something else.', todo: 'Wait a moment, and try again.' },
   'wallet.damaged': { happened: 'The data of this profile does not make sense.', todo: 'Put back a copy of the profile folder.' },
   'invitation.burnt': {

@@ -32,6 +32,7 @@ impl Needs {
                 "chromium",
                 "dbus",
                 "dbus-x11",
+                "faketime",
                 "fonts-dejavu-core",
                 "gnome-keyring",
                 "imagemagick",

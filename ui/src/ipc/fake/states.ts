@@ -7,6 +7,7 @@ const hour = 3_600_000;
 export const LAPTOP = '2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
 export const DESK = '77aa6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
 export const PHONE = '99bb6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
+export const WATCH = 'abcd6f2b0c8f4c1a9e57d3b2a1c0ffee2d1a6f2b0c8f4c1a9e57d3b2a1c0ffee';
 
 const device = (device_key: string, label: string, more: Partial<DeviceView>): DeviceView => ({
   device_key,
@@ -79,6 +80,8 @@ const refusing = (more: Partial<RefusedView>, deskMore: Partial<DeviceView> = {}
       by: PHONE,
       added: Date.now() - 1.2 * hour,
       removes: [],
+      brings: [],
+      puts_out: [],
       hindrance: null,
       ...more,
     },
@@ -183,8 +186,12 @@ export const states = {
   },
   'devices-refused': { ...refusing({}), passphrase: true },
   'devices-refused-new': refusing({ hindrance: 'new' }),
-  'devices-paused': refusing({ removes: [DESK] }, { online: false, suspended: true }),
-  'devices-all-paused': refusing({ removes: [LAPTOP, DESK], hindrance: 'removes_this' }, { online: false, suspended: true }),
+  'devices-paused': refusing({ removes: [DESK], puts_out: [DESK] }, { online: false, suspended: true }),
+  'devices-refused-two': {
+    ...refusing({ removes: [DESK], puts_out: [DESK], brings: [{ device_key: WATCH, label: 'Watch', platform: 'android' }] }, { online: false, suspended: true }),
+    passphrase: true,
+  },
+  'devices-all-paused': refusing({ removes: [LAPTOP, DESK], puts_out: [LAPTOP, DESK], hindrance: 'removes_this' }, { online: false, suspended: true }),
   'devices-removed': { ...several, devices: [laptop, desk, { ...phone, revoked: Date.now() - hour }] },
   'invite-code': inviting({}),
   'invite-digits': inviting({ state: 'READY_FOR_AUTHENTICATION', guest: { label: 'Kitchen', platform: 'linux' } }),
