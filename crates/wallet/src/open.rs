@@ -353,7 +353,9 @@ impl Open {
     fn judge(&mut self) -> Result<(), WalletError> {
         let after = self.judged(&self.credentials, None)?;
         let before = std::mem::replace(&mut self.state, after);
-        self.outcomes = Outcomes::default();
+        if self.state != before {
+            self.outcomes = Outcomes::default();
+        }
         let was_out = |key: &DeviceKey, device: &DeviceState| match before.devices.contains_key(key) {
             true => !before.is_in(key),
             false => before.rejected.iter().any(|(id, _)| *id == device.authorized_by),

@@ -44,6 +44,7 @@ export const hindranceWords: Record<Hindrance, string> = {
   new: 'If it is yours, agree on another device: this computer is new itself.',
   let_it_in: 'If it is yours, agree on another device: this computer added it itself.',
   removes_this: 'You cannot agree here: that would put this computer out.',
+  others_first: 'If it is yours, decide about the others first.',
   in_vain: 'You cannot agree here: it would not be let in all the same.',
 };
 

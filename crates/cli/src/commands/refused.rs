@@ -81,6 +81,7 @@ pub(super) fn shown(page: &Page<'_>, refused: &Value, devices: &Value, now: u64)
             None => format!("  If it is yours: `halo devices agree {id}`."),
             Some("new") => "  If it is yours, agree on another device: this one is new itself.".to_owned(),
             Some("let_it_in") => "  If it is yours, agree on another device: this one let it in.".to_owned(),
+            Some("others_first") => "  If it is yours, settle the ones before first.".to_owned(),
             Some("removes_this") => {
                 "  It cannot be agreed with here: that would put this device out.".to_owned()
             }
@@ -247,6 +248,7 @@ mod tests {
             ("let_it_in", "this one let it in"),
             ("removes_this", "put this device out"),
             ("in_vain", "not be let in all the same"),
+            ("others_first", "settle the ones before"),
         ] {
             let said = said(&[], &json!(hindrance));
             assert!(said.contains(why) && !said.contains("devices agree"), "{said}");

@@ -30,6 +30,10 @@ use crate::handle::Wallet;
 use crate::ingest::Ingested;
 use crate::open::Open;
 
+/// Admissions whose outcome is judged, the first that came: each costs as much as judging the state, whenever that changes, and a device on
+/// probation says what it likes. Who has so many to ask about has the device that said them to remove.
+const MOST_JUDGED: usize = 3;
+
 const NO_ADMISSION: WalletError = WalletError::NotFound { what: "the device to agree with" };
 
 impl Wallet {
@@ -76,7 +80,7 @@ pub(crate) struct Outcome {
     puts_out: BTreeSet<DeviceKey>,
 }
 
-/// What agreeing with each admission does that this device can agree with, once somebody has asked: a judgement for each.
+/// What agreeing with each admission does that this device can agree with, once somebody has asked.
 pub(crate) type Outcomes = OnceCell<BTreeMap<CredentialId, Outcome>>;
 
 impl Outcome {
@@ -100,11 +104,13 @@ impl Outcome {
         self.lets_in.iter().filter(move |key| *key != guest)
     }
 
-    /// Whether it is what the user saw.
+    /// Whether it is what the user saw, and wants.
     fn is_as_shown(&self, guest: &DeviceKey, wanted: &AgreeDevice) -> bool {
         let brings: BTreeSet<String> = self.brings(guest).map(DeviceKey::to_string).collect();
         let is_known = |key: &DeviceKey| wanted.puts_out.contains(&key.to_string());
-        brings == wanted.brings.iter().cloned().collect() && self.puts_out.iter().all(is_known)
+        self.lets_in.contains(guest)
+            && brings == wanted.brings.iter().cloned().collect()
+            && self.puts_out.iter().all(is_known)
     }
 }
 
@@ -222,10 +228,14 @@ impl Open {
         let all = self.outcomes.get_or_init(|| {
             let judged = |admission: Admission<'_>| {
                 let now = clock();
-                let after = self.state_with(self.word_for(&admission, now).ok()?, Some(now)).ok()?;
-                Some((admission.id, Outcome::between(&self.state, &after)))
+                let after = self.word_for(&admission, now).and_then(|word| self.state_with(word, Some(now)));
+                // A word that cannot be said changes nothing.
+                let outcome = after.map(|after| Outcome::between(&self.state, &after)).unwrap_or_default();
+                (admission.id, outcome)
             };
-            self.refused_admissions().into_iter().filter_map(judged).collect()
+            let own = self.keys.device_key();
+            let others = self.refused_admissions().into_iter().filter(|admission| admission.host != own);
+            others.take(MOST_JUDGED).map(judged).collect()
         });
         all.get(&admission.id)
     }
@@ -241,7 +251,8 @@ impl Open {
         match outcome {
             Some(outcome) if outcome.puts_out.contains(&own) => Some(Hindrance::RemovesThis),
             Some(outcome) if outcome.lets_in.contains(&admission.guest) => None,
-            _ => Some(Hindrance::InVain),
+            Some(_) => Some(Hindrance::InVain),
+            None => Some(Hindrance::OthersFirst),
         }
     }
 
@@ -252,10 +263,7 @@ impl Open {
         let id = id.and_then(|bytes| bytes.try_into().ok()).map(CredentialId::from_bytes);
         let mut refused = self.refused_admissions().into_iter();
         let admission = refused.find(|admission| Some(admission.id) == id).ok_or(NO_ADMISSION)?;
-        let (guest, now) = (admission.guest, clock());
-        let word = self.word_for(&admission, now)?;
-        let outcome = Outcome::between(&self.state, &self.state_with(word.clone(), Some(now))?);
-        match self.hindrance(&admission, Some(&outcome)) {
+        match self.hindrance(&admission, self.outcome(&admission)) {
             None => {}
             Some(Hindrance::New) => {
                 return no("this device was let in less than a day ago, and cannot agree yet");
@@ -265,7 +273,13 @@ impl Open {
             Some(Hindrance::InVain) => {
                 return no("this device's word does not let it in: remove the device that added it instead");
             }
+            Some(Hindrance::OthersFirst) => {
+                return no("there are others that wait for an answer: settle those first");
+            }
         }
+        let (guest, now) = (admission.guest, clock());
+        let word = self.word_for(&admission, now)?;
+        let outcome = Outcome::between(&self.state, &self.state_with(word.clone(), Some(now))?);
         if !outcome.is_as_shown(&guest, wanted) {
             return Err(WalletError::Changed { what: "agreeing" });
         }

@@ -250,6 +250,8 @@ pub enum Hindrance {
     RemovesThis,
     /// It would not be in all the same: it was removed, for instance, or the others take nothing more of what this device says.
     InVain,
+    /// There are others that were heard of before: what agreeing with this one does is judged once those are settled.
+    OthersFirst,
 }
 
 /// What removing a device means.

@@ -3,4 +3,4 @@
 /**
  * Why this device cannot agree that another one was let in.
  */
-export type Hindrance = "new" | "let_it_in" | "removes_this" | "in_vain";
+export type Hindrance = "new" | "let_it_in" | "removes_this" | "in_vain" | "others_first";

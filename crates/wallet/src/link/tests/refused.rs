@@ -35,6 +35,7 @@ fn view(wallet: &Wallet, key: DeviceKey) -> Option<DeviceView> {
 
 /// Devices that are none, by keys of the tablet's: it let in the guest, and the guest let in the watch.
 struct Outside {
+    keys: [FeedSigner; 2],
     guest: DeviceKey,
     watch: DeviceKey,
     guest_in: Verified<Credential>,
@@ -46,35 +47,21 @@ struct Outside {
 impl Outside {
     async fn of(three: &Three, removed: DeviceKey) -> Self {
         let home = three.home;
-        inside(&three.tablet, move |open| {
-            let halo = open.halo().unwrap();
-            let [guest, watch] = [halo, home].map(|space| {
+        let keys = inside(&three.tablet, move |open| {
+            [open.halo().unwrap(), home].map(|space| {
                 let key = halo_protocol::SpaceKey::from_bytes(&open.spaces.rows[&space].key).unwrap();
                 open.keys.feed(&key).unwrap()
-            });
-            let key_of = |signer: &FeedSigner| DeviceKey::from_bytes(signer.feed_key().as_bytes()).unwrap();
-            let (guest_key, watch_key) = (key_of(&guest), key_of(&watch));
-            let (identity_key, agreement_key) = (open.identity_key, open.keys.agreement_key());
-            let lets_in =
-                |device_key| Assertion::AuthorizedDevice { identity_key, device_key, agreement_key };
-            let says = |by: &FeedSigner, of: DeviceKey, after: &Verified<Credential>, assertion| {
-                let draft = Draft {
-                    issuer: *by.feed_key().as_bytes(),
-                    subject: *of.as_bytes(),
-                    issued: clock(),
-                    expires: None,
-                    parents: vec![after.id()],
-                    assertion,
-                };
-                draft.sign(by).unwrap()
-            };
-            let guest_in = open.sign(clock(), *guest_key.as_bytes(), lets_in(guest_key), &[]).unwrap();
-            let watch_in = says(&guest, watch_key, &guest_in, lets_in(watch_key));
-            let removal = Assertion::RevokedDevice { device_key: removed, cuts: vec![] };
-            let removal = says(&watch, removed, &watch_in, removal);
-            Self { guest: guest_key, watch: watch_key, guest_in, watch_in, removal }
+            })
         })
-        .await
+        .await;
+        let [guest, watch] =
+            [&keys[0], &keys[1]].map(|key| DeviceKey::from_bytes(key.feed_key().as_bytes()).unwrap());
+        let guest_in = lets_in(&three.tablet, guest).await;
+        let watch_in =
+            says(&keys[0], watch, &[&guest_in], lets_in(&three.tablet, watch).await.said().assertion.clone());
+        let removal = Assertion::RevokedDevice { device_key: removed, cuts: vec![] };
+        let removal = says(&keys[1], removed, &[&watch_in], removal);
+        Self { keys, guest, watch, guest_in, watch_in, removal }
     }
 
     /// What a device says who vouches for the watch.
@@ -84,6 +71,29 @@ impl Outside {
         inside(wallet, move |open| vec![open.sign(clock(), *watch.as_bytes(), word, &[watch_in]).unwrap()])
             .await
     }
+}
+
+/// What a device says who lets in another.
+async fn lets_in(wallet: &Wallet, device_key: DeviceKey) -> Verified<Credential> {
+    inside(wallet, move |open| {
+        let (identity_key, agreement_key) = (open.identity_key, open.keys.agreement_key());
+        let let_in = Assertion::AuthorizedDevice { identity_key, device_key, agreement_key };
+        open.sign(clock(), *device_key.as_bytes(), let_in, &[]).unwrap()
+    })
+    .await
+}
+
+/// What somebody says who is no device.
+fn says(
+    by: &FeedSigner,
+    of: DeviceKey,
+    after: &[&Verified<Credential>],
+    assertion: Assertion,
+) -> Verified<Credential> {
+    let mut parents: Vec<_> = after.iter().map(|one| one.id()).collect();
+    parents.sort_unstable();
+    let (issuer, subject) = (*by.feed_key().as_bytes(), *of.as_bytes());
+    Draft { issuer, subject, issued: clock(), expires: None, parents, assertion }.sign(by).unwrap()
 }
 
 /// A day passes on a device.
@@ -360,4 +370,67 @@ async fn who_was_removed_already_is_not_agreed_with() {
     let error = three.laptop.agree_device(agree(&refused)).await.unwrap_err();
     assert!(matches!(error, WalletError::BadInput { .. }), "{error}");
     assert_eq!(view(&three.laptop, guest), None);
+}
+
+// threat: 29
+#[tokio::test]
+async fn whom_somebody_removes_that_a_newcomer_vouches_for_is_named_with_the_newcomer() {
+    let three = Three::new().await;
+    let (phone, tablet) = (device(&three.phone).await, device(&three.tablet).await);
+    let Outside { keys: [guest, watch], watch: watch_key, guest_in, .. } = Outside::of(&three, tablet).await;
+    // The phone lets in the watch, and is removed: by its word alone the watch is nobody.
+    let watch_in = lets_in(&three.phone, watch_key).await;
+    let removal = Assertion::RevokedDevice { device_key: tablet, cuts: vec![] };
+    let removal = says(&watch, tablet, &[&guest_in, &watch_in], removal);
+    hear(&three.laptop, vec![guest_in.clone(), watch_in.clone(), removal]).await;
+    three.laptop.revoke_device(revoke(phone)).await.unwrap();
+    let paused = || view(&three.laptop, tablet).unwrap().suspended;
+    assert!(!paused());
+    assert_eq!(asked(&three.laptop).await.removes, [] as [String; 0]);
+    let word = Assertion::Endorsed { authorisation: watch_in.id() };
+    hear(&three.laptop, vec![says(&guest, watch_key, &[&guest_in, &watch_in], word)]).await;
+    let refused = asked(&three.laptop).await;
+    assert!(paused());
+    assert_eq!((refused.removes, refused.puts_out), (vec![tablet.to_string()], vec![]));
+}
+
+// threat: 29, 42
+#[tokio::test]
+async fn who_lets_in_many_is_judged_for_a_few_at_a_time() {
+    let three = Three::new().await;
+    let laptop = &three.laptop;
+    let outside = Outside::of(&three, device(&three.phone).await).await;
+    let mut said = vec![outside.guest_in.clone(), lets_in(&three.tablet, outside.watch).await];
+    for fill in 1..=3 {
+        said.push(lets_in(&three.tablet, key_filled_with(fill)).await);
+    }
+    hear(laptop, said).await;
+    let open = |wallet: &Wallet| {
+        let (mut free, mut later) = (Vec::new(), Vec::new());
+        for refused in &wallet.snapshot().refused {
+            match refused.hindrance {
+                None => free.push(refused.clone()),
+                Some(Hindrance::OthersFirst) => later.push(refused.clone()),
+                other => panic!("{other:?}"),
+            }
+        }
+        (free, later)
+    };
+    let (free, later) = open(laptop);
+    assert_eq!((free.len(), later.len()), (3, 2));
+    assert!(
+        free.iter().any(|refused| refused.device_key == outside.guest.to_string()),
+        "the first that came"
+    );
+    let error = laptop.agree_device(agree(&later[0])).await.unwrap_err();
+    assert!(matches!(error, WalletError::BadInput { .. }), "nobody was shown what that does: {error}");
+    laptop.agree_device(agree(&free[0])).await.unwrap();
+    let (free, later) = open(laptop);
+    assert_eq!((free.len(), later.len()), (3, 1), "one is settled");
+}
+
+fn key_filled_with(fill: u8) -> DeviceKey {
+    // Half of all numbers are points of the curve.
+    let key = |last: u8| DeviceKey::from_bytes(&[&[fill; 31][..], &[last][..]].concat()).ok();
+    (0..=255).find_map(key).unwrap()
 }
