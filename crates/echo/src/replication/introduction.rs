@@ -13,7 +13,7 @@ use halo_protocol::credential::{Credential, CredentialId};
 use halo_protocol::{Timestamp, Verified};
 use prost::Message as _;
 
-use super::link::{Backoff, RETRY};
+use super::backoff::{Backoff, RETRY};
 use super::room::Room;
 use super::wire::{LONGEST_FRAME, WireError};
 

@@ -10,12 +10,12 @@
 //! What a peer claims costs nothing: only feeds that are admitted here are looked at, and only what was sent takes room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use halo_protocol::feed::{Block, EpochId, ForkProof, SignedHead};
 use halo_protocol::{FeedKey, Timestamp};
 
 use super::Timeframe;
+use super::backoff::{Backoff, RETRY};
 use super::message::{Message, SnapshotOffer};
 use super::wire::{LONGEST_CHUNK, MOST_BLOCKS, MOST_KEYS};
 
@@ -29,10 +29,6 @@ const BATCH_BYTES: usize = 256 * 1024;
 const MOST_WISHES: usize = 4_096;
 /// Parts of a snapshot that are sent without being asked again.
 const CHUNKS_AHEAD: u64 = 8;
-/// After so long without news, what was sent is taken for lost.
-pub const RETRY: Duration = Duration::from_secs(3);
-/// Retries, each after twice as long as the one before, until a peer counts as gone: after more than three minutes.
-const MOST_RETRIES: u32 = 6;
 
 /// What happens to a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,44 +172,6 @@ pub struct Progress {
     pub sent: u64,
     /// Blocks that are here.
     pub to_send: u64,
-}
-
-/// When to speak again if nothing is heard.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Backoff {
-    deadline: Option<Timestamp>,
-    retries: u32,
-}
-
-impl Backoff {
-    pub(super) const fn heard(&mut self) {
-        self.deadline = None;
-        self.retries = 0;
-    }
-
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= now)
-    }
-
-    /// One more try; `None` if there were enough.
-    pub(super) fn again(&mut self) -> Option<()> {
-        self.deadline = None;
-        self.retries += 1;
-        (self.retries <= MOST_RETRIES).then_some(())
-    }
-
-    pub(super) fn wait(&mut self, waits: bool, now: Timestamp, after: Duration) {
-        if waits {
-            let after = after.saturating_mul(1 << self.retries.min(MOST_RETRIES));
-            self.deadline.get_or_insert(now.plus(after));
-        } else {
-            self.deadline = None;
-        }
-    }
-
-    pub(super) const fn deadline(&self) -> Option<Timestamp> {
-        self.deadline
-    }
 }
 
 /// A snapshot on its way here.

@@ -13,6 +13,7 @@
 //! Where a feed ends by a [`Cut`], nothing behind is taken, nobody waits for it, and what was taken already is void
 //! ([`Replica::cut`]). The attack that remains: what a stolen device said before anybody knew.
 
+mod backoff;
 mod introduction;
 mod link;
 mod message;
@@ -27,11 +28,12 @@ use halo_protocol::feed::{
     Block, BlockHash, BlockHeader, EpochId, Feed, FeedError, Payload, SignedHead, Vouch,
 };
 
+pub use backoff::RETRY;
 pub use introduction::{
     Acquaint, Acquaintance, Introduction, IntroductionEffect, IntroductionError, IntroductionInput,
     MOST_CREDENTIALS,
 };
-pub use link::{Blocks, Effect, Input, Link, LinkError, Progress, RETRY, WINDOW, WINDOW_BYTES, fitting};
+pub use link::{Blocks, Effect, Input, Link, LinkError, Progress, WINDOW, WINDOW_BYTES, fitting};
 pub use message::{LONGEST_SNAPSHOT, Message, SnapshotOffer, Urgency};
 pub use room::{
     Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_A_GUEST, MOST_CREDENTIALS_OF_AN_ISSUER,
