@@ -5,11 +5,13 @@
 //! [`RETRY`] without news both sides say again what they have: less and less often, until the peer counts as gone.
 //!
 //! Each says as well whether somebody looks at the space there. When that changes, what was on its way is sent once more, by the other
-//! urgency and from what is confirmed on: each stream then has the blocks in order, whichever of the two is quicker.
+//! urgency and from what is confirmed on: each stream then has the blocks in order, whichever of the two is quicker. However often a
+//! peer looks and looks away, or says that something is missing, what was sent is read and sent once more each [`PAUSE`] at most.
 //!
 //! What a peer claims costs nothing: only feeds that are admitted here are looked at, and only what was sent takes room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use halo_protocol::feed::{Block, EpochId, ForkProof, SignedHead};
 use halo_protocol::{FeedKey, Timestamp};
@@ -25,6 +27,8 @@ pub const WINDOW: u64 = 4_096;
 pub const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of blocks in one message; one block may be larger.
 const BATCH_BYTES: usize = 256 * 1024;
+/// So long after what was sent was sent once more, a peer that wishes it again waits.
+pub const PAUSE: Duration = Duration::from_secs(1);
 /// Content keys that one peer may lack at once.
 const MOST_WISHES: usize = 4_096;
 /// Parts of a snapshot that are sent without being asked again.
@@ -210,8 +214,14 @@ pub struct Link {
     owes: bool,
     /// Somebody looks at the space here.
     looks: bool,
-    /// And there, as it said.
+    /// And there: blocks go so.
     watched: bool,
+    /// And there, as the peer said last.
+    shown: bool,
+    /// The peer lacks something before what was sent, and what comes behind that would come in vain.
+    lacks: bool,
+    /// When what was on its way was last sent once more.
+    resent: Option<Timestamp>,
     backoff: Backoff,
 }
 
@@ -222,7 +232,7 @@ impl Link {
         Self { looks, ..Self::default() }
     }
 
-    /// Whether somebody looks at the space there, as the peer says.
+    /// Whether somebody looks at the space there, so that its blocks go first.
     #[must_use]
     pub const fn is_watched(&self) -> bool {
         self.watched
@@ -241,13 +251,16 @@ impl Link {
         let mut effects = Vec::new();
         match input {
             Input::Opened => {
+                if !self.flying.is_empty() {
+                    effects.push(Effect::Withdraw);
+                }
                 let over = self.fetch.as_ref().map(|fetch| fetch.id).or(self.over);
-                *self = Self { over, ..Self::of(self.looks) };
+                *self = Self { over, resent: self.resent, ..Self::of(self.looks) };
                 effects.push(self.have(here, true));
             }
             Input::Message(message) => {
                 self.backoff.heard();
-                self.hear(message, here, &mut effects)?;
+                self.hear(message, here, now, &mut effects)?;
             }
             Input::Grown => {
                 effects.extend(self.missing(here));
@@ -299,14 +312,15 @@ impl Link {
             Input::Tick => {
                 if self.backoff.is_due(now) {
                     self.backoff.again().ok_or(LinkError::Silent)?;
-                    self.sent = self.theirs.clone().unwrap_or_default();
-                    self.flying.clear();
+                    self.begin_anew(now, &mut effects);
                     effects.push(self.have(here, true));
                     effects.extend(self.missing(here));
                     if let Some(fetch) = &mut self.fetch {
                         fetch.asked = fetch.next;
                     }
                     effects.extend(self.want());
+                } else if self.begin_anew_if_due(now, &mut effects) {
+                    effects.extend(self.missing(here));
                 }
             }
         }
@@ -318,6 +332,7 @@ impl Link {
         &mut self,
         message: Message,
         here: &impl Blocks,
+        now: Timestamp,
         effects: &mut Vec<Effect>,
     ) -> Result<(), LinkError> {
         match message {
@@ -325,25 +340,19 @@ impl Link {
                 let known = here.timeframe();
                 let theirs: Timeframe =
                     timeframe.into_iter().filter(|(feed, _)| known.contains_key(feed)).collect();
-                let moves = std::mem::replace(&mut self.watched, on_screen) != on_screen;
+                self.shown = on_screen;
                 if again {
+                    self.lacks = true;
                     // What it was offered may be forgotten, or no peer could send it.
                     self.offered = None;
                 }
-                if again || moves {
-                    self.sent.clone_from(&theirs);
-                    if !self.flying.is_empty() {
-                        self.flying.clear();
-                        effects.push(Effect::Withdraw);
-                    }
-                } else {
-                    for (feed, length) in &theirs {
-                        let sent = self.sent.entry(*feed).or_default();
-                        *sent = (*sent).max(*length);
-                    }
-                    self.flying.retain(|(feed, until, _)| theirs.get(feed).is_none_or(|has| has < until));
+                for (feed, length) in &theirs {
+                    let sent = self.sent.entry(*feed).or_default();
+                    *sent = (*sent).max(*length);
                 }
+                self.flying.retain(|(feed, until, _)| theirs.get(feed).is_none_or(|has| has < until));
                 let first = self.theirs.replace(theirs).is_none();
+                self.begin_anew_if_due(now, effects);
                 effects.extend(self.missing(here));
                 // Whoever speaks first may not know yet what there is here, nor what was asked before.
                 if again || first {
@@ -425,6 +434,39 @@ impl Link {
         Ok(())
     }
 
+    /// Begins anew where the peer wishes it, if that costs nothing or the last time is long enough ago. Whether it did.
+    fn begin_anew_if_due(&mut self, now: Timestamp, effects: &mut Vec<Effect>) -> bool {
+        // Clocks may go back.
+        let pauses = self.resent.is_some_and(|at| at <= now && now < at.plus(PAUSE));
+        if self.wishes_anew() && !(pauses && self.has_unconfirmed()) {
+            self.begin_anew(now, effects);
+            return true;
+        }
+        false
+    }
+
+    /// What was sent and is not confirmed counts as lost, or goes by another urgency now.
+    fn begin_anew(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.has_unconfirmed() {
+            self.resent = Some(now);
+        }
+        (self.watched, self.lacks) = (self.shown, false);
+        self.sent = self.theirs.clone().unwrap_or_default();
+        if !self.flying.is_empty() {
+            self.flying.clear();
+            effects.push(Effect::Withdraw);
+        }
+    }
+
+    const fn wishes_anew(&self) -> bool {
+        self.lacks || self.watched != self.shown
+    }
+
+    /// When what was sent may be sent once more, if the peer wishes it.
+    fn resumes(&self) -> Option<Timestamp> {
+        self.resent.filter(|_| self.wishes_anew()).map(|at| at.plus(PAUSE))
+    }
+
     /// Asks for content keys that are missing here, once each.
     fn ask(&mut self, here: &impl Blocks) -> Option<Effect> {
         let fresh: Vec<EpochId> = here.closed().difference(&self.asked).copied().take(MOST_KEYS).collect();
@@ -434,8 +476,8 @@ impl Link {
 
     /// When to say [`Input::Tick`] if nothing happens before.
     #[must_use]
-    pub const fn deadline(&self) -> Option<Timestamp> {
-        self.backoff.deadline()
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.backoff.deadline().into_iter().chain(self.resumes()).min()
     }
 
     /// Whether the peer said what it has.
@@ -471,10 +513,14 @@ impl Link {
 
     /// Something was said and not answered.
     fn waits(&self) -> bool {
-        self.fetch.is_some()
-            || self.theirs.as_ref().is_none_or(|theirs| {
-                self.sent.iter().any(|(feed, sent)| *sent > theirs.get(feed).copied().unwrap_or_default())
-            })
+        self.fetch.is_some() || self.theirs.is_none() || self.has_unconfirmed()
+    }
+
+    /// Something was sent and the peer did not say that it has it.
+    fn has_unconfirmed(&self) -> bool {
+        let has =
+            |feed| self.theirs.as_ref().and_then(|theirs| theirs.get(feed)).copied().unwrap_or_default();
+        self.sent.iter().any(|(feed, sent)| *sent > has(feed))
     }
 
     fn have(&mut self, here: &impl Blocks, again: bool) -> Effect {
@@ -496,7 +542,7 @@ impl Link {
 
     /// Runs that the peer lacks and that are not on their way.
     fn missing(&mut self, here: &impl Blocks) -> Vec<Effect> {
-        let Some(theirs) = &self.theirs else { return Vec::new() };
+        let Some(theirs) = self.theirs.as_ref().filter(|_| !self.lacks) else { return Vec::new() };
         let mut effects = Vec::new();
         let base: BTreeMap<FeedKey, u64> = here.base();
         let mut room = WINDOW_BYTES.saturating_sub(self.flying.iter().map(|(_, _, bytes)| bytes).sum());

@@ -33,7 +33,7 @@ pub use introduction::{
     Acquaint, Acquaintance, Introduction, IntroductionEffect, IntroductionError, IntroductionInput,
     MOST_CREDENTIALS,
 };
-pub use link::{Blocks, Effect, Input, Link, LinkError, Progress, WINDOW, WINDOW_BYTES, fitting};
+pub use link::{Blocks, Effect, Input, Link, LinkError, PAUSE, Progress, WINDOW, WINDOW_BYTES, fitting};
 pub use message::{LONGEST_SNAPSHOT, Message, SnapshotOffer, Urgency};
 pub use room::{
     Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_A_GUEST, MOST_CREDENTIALS_OF_AN_ISSUER,

@@ -183,18 +183,76 @@ fn what_somebody_looks_at_there_is_sent_anew_from_what_is_confirmed_on() {
     let owner = large(6);
     let here = Here::of(&[&owner], 6);
     let mut link = Link::default();
-    let mut have = |length, on_screen| {
+    let mut have = |length, on_screen, now| {
         let timeframe = vec![(owner.key(), length)];
         let have = Message::Have { timeframe, again: false, on_screen };
-        let effects = link.handle(Input::Message(have), &here, NOW).unwrap();
+        let effects = link.handle(Input::Message(have), &here, now).unwrap();
         (link.is_watched(), effects.contains(&Effect::Withdraw), runs(&effects))
     };
-    assert_eq!(have(0, false), (false, false, vec![(0, 1), (2, 3), (4, 5)]));
-    assert_eq!(have(1, true), (true, true, vec![(1, 2), (3, 4), (5, 5)]));
-    assert_eq!(have(3, true), (true, false, vec![]), "it is on its way");
-    assert_eq!(have(5, false), (false, true, vec![(5, 5)]));
-    assert_eq!(have(6, false), (false, false, vec![]));
-    assert_eq!(have(6, true), (true, false, vec![]), "nothing is on its way");
+    assert_eq!(have(0, false, NOW), (false, false, vec![(0, 1), (2, 3), (4, 5)]));
+    assert_eq!(have(1, true, NOW), (true, true, vec![(1, 2), (3, 4), (5, 5)]));
+    assert_eq!(have(3, true, NOW), (true, false, vec![]), "it is on its way");
+    let now = NOW.plus(PAUSE);
+    assert_eq!(have(5, false, now), (false, true, vec![(5, 5)]));
+    assert_eq!(have(6, false, now), (false, false, vec![]));
+    assert_eq!(have(6, true, now), (true, false, vec![]), "nothing is on its way");
+}
+
+#[test]
+fn what_was_sent_is_sent_once_more_a_second_at_most_whatever_the_peer_says() {
+    let owner = large(8);
+    let mut here = Here::of(&[&owner], 6);
+    let mut link = Link::default();
+    let have = |again, on_screen| {
+        Input::Message(Message::Have { timeframe: vec![(owner.key(), 0)], again, on_screen })
+    };
+    let say = |link: &mut Link, input, now, here: &Here| {
+        let effects = link.handle(input, here, now).unwrap();
+        (link.is_watched(), runs(&effects).len(), link.deadline())
+    };
+    assert_eq!(say(&mut link, have(true, false), NOW, &here), (false, 3, Some(NOW.plus(RETRY))));
+    let mut sent = 0;
+    for round in 0..1_000 {
+        let looks = say(&mut link, have(round % 3 == 0, round % 2 == 0), NOW, &here);
+        sent += looks.1;
+    }
+    assert_eq!(sent, 3, "once");
+    // The last wish counts: somebody looked away, and something is missing.
+    let resumes = NOW.plus(PAUSE);
+    here = Here::of(&[&owner], 8);
+    assert_eq!(
+        say(&mut link, Input::Grown, NOW, &here),
+        (true, 0, Some(resumes)),
+        "what comes behind a gap comes in vain"
+    );
+    assert_eq!(say(&mut link, Input::Tick, resumes, &here), (false, 4, Some(NOW.plus(RETRY))));
+    assert_eq!(say(&mut link, have(true, true), resumes, &here), (false, 0, Some(resumes.plus(PAUSE))));
+    // Who has everything is sent nothing twice, and waits for nothing.
+    let all = |on_screen| {
+        Input::Message(Message::Have { timeframe: vec![(owner.key(), 8)], again: false, on_screen })
+    };
+    assert_eq!(say(&mut link, all(true), resumes, &here), (true, 0, None));
+    assert_eq!(say(&mut link, all(false), resumes, &here), (false, 0, None));
+    // Nor does it count that all of it was there before.
+    assert_eq!(say(&mut link, have(true, false), resumes, &here), (false, 0, Some(resumes.plus(PAUSE))));
+    // Clocks go back: nobody waits for them.
+    assert_eq!(say(&mut link, have(true, false), NOW, &here), (false, 4, Some(NOW.plus(RETRY))));
+}
+
+#[test]
+fn what_waits_is_withdrawn_when_it_is_sent_once_more_for_want_of_an_answer() {
+    let owner = large(6);
+    let here = Here::of(&[&owner], 6);
+    let mut link = Link::default();
+    let none = Message::Have { timeframe: vec![(owner.key(), 0)], again: false, on_screen: false };
+    let first = link.handle(Input::Message(none), &here, NOW).unwrap();
+    let lost = |effects: &[Effect]| effects.iter().position(|effect| *effect == Effect::Withdraw);
+    assert_eq!((lost(&first), runs(&first).len()), (None, 3));
+    let again = link.handle(Input::Tick, &here, NOW.plus(RETRY)).unwrap();
+    let withdrawn = lost(&again).expect("what waits would be sent twice");
+    assert_eq!(runs(&again[withdrawn..]), runs(&first), "and then all of it is sent");
+    // A link that begins anew sends it as well, once the peer says what it has.
+    assert!(lost(&link.handle(Input::Opened, &here, NOW.plus(RETRY)).unwrap()).is_some());
 }
 
 #[test]
@@ -251,18 +309,23 @@ proptest! {
     /// One stream for what is on screen and one for the rest, each in order, whichever of the two is quicker; and a user who
     /// looks at the space and away.
     #[test]
-    fn nothing_is_missed_between_the_two_streams(steps in proptest::collection::vec((0..5_u8, any::<bool>()), 0..120)) {
+    fn nothing_is_missed_between_the_two_streams(steps in proptest::collection::vec((0..6_u8, any::<bool>()), 0..120)) {
         let owner = large(24);
         let (here, mut there) = (Here::of(&[&owner], 24), Here::of(&[&owner], 0));
         let (mut host, mut guest) = (Link::default(), Link::default());
         let mut asked: Vec<Message> = sent(&guest.handle(Input::Opened, &there, NOW).unwrap());
         let mut streams: [Vec<Message>; 2] = [vec![], vec![]];
-        let finish = [0, 1, 2].repeat(150).into_iter().map(|step| (step, false));
+        let mut now = NOW;
+        let finish = [0, 1, 2, 5].repeat(150).into_iter().map(|step| (step, false));
         for (step, other) in steps.into_iter().chain(finish) {
+            now = now.plus(PAUSE / 5);
             match step {
-                0 if !asked.is_empty() => {
-                    let have = asked.remove(0);
-                    for effect in host.handle(Input::Message(have), &here, NOW).unwrap() {
+                0 | 5 => {
+                    let input = match step {
+                        0 if !asked.is_empty() => Input::Message(asked.remove(0)),
+                        _ => Input::Tick,
+                    };
+                    for effect in host.handle(input, &here, now).unwrap() {
                         match effect {
                             Effect::Send(blocks @ Message::Blocks { .. }) => {
                                 streams[usize::from(host.is_watched())].push(blocks);
@@ -277,7 +340,7 @@ proptest! {
                 }
                 1 | 2 if !streams[usize::from(step - 1)].is_empty() => {
                     let blocks = streams[usize::from(step - 1)].remove(0);
-                    for effect in guest.handle(Input::Message(blocks), &there, NOW).unwrap() {
+                    for effect in guest.handle(Input::Message(blocks), &there, now).unwrap() {
                         let Effect::Take { mut blocks, head } = effect else { continue };
                         let have = there.timeframe()[&owner.key()];
                         prop_assert!(blocks[0].header.sequence <= have, "some before these are missing");
@@ -286,9 +349,9 @@ proptest! {
                             there.keep(blocks, head);
                         }
                     }
-                    asked.extend(sent(&guest.handle(Input::Grown, &there, NOW).unwrap()));
+                    asked.extend(sent(&guest.handle(Input::Grown, &there, now).unwrap()));
                 }
-                3 | 4 => asked.extend(sent(&guest.handle(Input::Looked(step == 4), &there, NOW).unwrap())),
+                3 | 4 => asked.extend(sent(&guest.handle(Input::Looked(step == 4), &there, now).unwrap())),
                 _ => {}
             }
         }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{
     Acquaint, Assembler, Blocks, Effect, Frames, Input, LONGEST_FRAME, LONGEST_MESSAGE, LONGEST_SNAPSHOT,
-    Link, LinkError, Message, Open, Ready, Replica, ReplicaError, SnapshotOffer, Timeframe, Urgency, Void,
-    WINDOW, WINDOW_BYTES, fitting,
+    Link, LinkError, Message, Open, PAUSE, RETRY, Ready, Replica, ReplicaError, SnapshotOffer, Timeframe,
+    Urgency, Void, WINDOW, WINDOW_BYTES, fitting,
 };
 use halo_protocol::credential::Cut;
 use halo_protocol::feed::{
