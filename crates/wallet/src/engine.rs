@@ -210,6 +210,9 @@ impl Engine {
 
     /// How long nothing happens by itself.
     fn nap(&self) -> Duration {
+        if self.owes_peers() {
+            return Duration::ZERO;
+        }
         let now = clock();
         let looks = self.open.as_ref().and_then(|open| open.spaces.looks.deadline());
         [self.approvals.deadline(), self.auto_lock_at(), self.peers_deadline(), looks]

@@ -36,6 +36,18 @@ pub enum Acquaint {
     Credentials(Vec<Vec<u8>>),
 }
 
+impl Acquaint {
+    /// How many bytes it takes while it waits, or a few more.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let inside: usize = match self {
+            Self::Ids { ids, .. } => size_of_val(ids.as_slice()),
+            Self::Credentials(all) => all.iter().map(|one| one.len() + size_of::<Vec<u8>>()).sum(),
+        };
+        inside + size_of::<Self>()
+    }
+}
+
 /// What happens to an introduction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IntroductionInput {

@@ -6,7 +6,8 @@
 //!
 //! Each says as well whether somebody looks at the space there. When that changes, what was on its way is sent once more, by the other
 //! urgency and from what is confirmed on: each stream then has the blocks in order, whichever of the two is quicker. However often a
-//! peer looks and looks away, or says that something is missing, what was sent is read and sent once more each [`PAUSE`] at most.
+//! peer looks and looks away, or says that something is missing, what was sent is read and sent once more each [`PAUSE`] at most; and
+//! nothing is read for which there is no [room](Blocks::room), since the peer does not take what waits for it.
 //!
 //! What a peer claims costs nothing: only feeds that are admitted here are looked at, and only what was sent takes room.
 
@@ -18,7 +19,8 @@ use halo_protocol::{FeedKey, Timestamp};
 
 use super::Timeframe;
 use super::backoff::{Backoff, RETRY};
-use super::message::{Message, SnapshotOffer};
+use super::blocks::Blocks;
+use super::message::{Message, SnapshotOffer, Urgency};
 use super::wire::{LONGEST_CHUNK, MOST_BLOCKS, MOST_KEYS};
 
 /// Blocks of one feed that may be on their way.
@@ -42,7 +44,7 @@ pub enum Input {
     /// The peer said something.
     Message(Message),
     /// There are new blocks here, durable by now, or new feeds; some wait for content keys; or some that the peer sent turned out
-    /// to be known.
+    /// to be known; or there is room again.
     Grown,
     /// Blocks of the peer did not fit: some before them are missing.
     Missed,
@@ -73,6 +75,8 @@ pub enum Effect {
     Send(Message),
     /// Blocks for the peer that wait to be sent need not be: they are among those that follow.
     Withdraw,
+    /// There was not enough [room](Blocks::room) for what is of this urgency: say [`Input::Grown`] to this link once it was sent.
+    Held(Urgency),
     /// Take these blocks, and say [`Input::Grown`] to every link when they are durable, or [`Input::Missed`] to this one.
     Take {
         /// A run of one feed.
@@ -114,57 +118,6 @@ pub enum LinkError {
     Silent,
 }
 
-/// The blocks that are durable here.
-pub trait Blocks {
-    /// How many of each feed that is admitted and has any that count; zero for those of which none came yet.
-    fn timeframe(&self) -> Timeframe;
-    /// Blocks of a feed from a number on, with the head of the last one, or none if the feed ends there: up to the last head within `most`
-    /// blocks and `bytes` of payload, and up to the first head if that is farther ([`fitting`] counts). `None` if they are not here.
-    fn run(
-        &self,
-        feed: &FeedKey,
-        from: u64,
-        most: usize,
-        bytes: usize,
-    ) -> Option<(Vec<Block>, Option<SignedHead>)>;
-    /// Epochs whose content keys are missing ([`super::Replica::closed`]).
-    fn closed(&self) -> BTreeSet<EpochId> {
-        BTreeSet::new()
-    }
-    /// How many of the first blocks of each feed were dropped, where any were.
-    fn base(&self) -> Timeframe {
-        Timeframe::new()
-    }
-    /// What stands for the blocks that were dropped.
-    fn snapshot(&self) -> Option<SnapshotOffer> {
-        None
-    }
-    /// Bytes of a snapshot from `offset` on, `most` at most; `None` if it is not here any more.
-    fn chunk(&self, _id: &[u8; 32], _offset: u64, _most: usize) -> Option<Vec<u8>> {
-        None
-    }
-    /// How many bytes of a peer's snapshot are durable here.
-    fn fetched(&self, _id: &[u8; 32]) -> u64 {
-        0
-    }
-}
-
-/// How many of some blocks make one run: their sizes and which of them have heads, in order.
-#[must_use]
-pub fn fitting(blocks: impl Iterator<Item = (usize, bool)>, most: usize, bytes: usize) -> usize {
-    let (mut size, mut fit) = (0_usize, 0);
-    for (count, (length, has_head)) in (1..).zip(blocks) {
-        size = size.saturating_add(length);
-        if fit > 0 && (count > most || size > bytes) {
-            break;
-        }
-        if has_head {
-            fit = count;
-        }
-    }
-    fit
-}
-
 /// How far two devices have come with each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -188,6 +141,15 @@ struct Fetch {
     asked: u64,
 }
 
+/// A snapshot that goes to the peer.
+#[derive(Debug, Clone)]
+struct Serve {
+    id: [u8; 32],
+    next: u64,
+    /// Parts that are still to be sent.
+    parts: u64,
+}
+
 /// One peer, in one space.
 #[derive(Debug, Clone, Default)]
 pub struct Link {
@@ -207,6 +169,7 @@ pub struct Link {
     wishes: BTreeSet<EpochId>,
     /// The snapshot that it was offered.
     offered: Option<[u8; 32]>,
+    serve: Option<Serve>,
     fetch: Option<Fetch>,
     /// The snapshot that was on its way before: parts of it may come late.
     over: Option<[u8; 32]>,
@@ -264,6 +227,7 @@ impl Link {
             }
             Input::Grown => {
                 effects.extend(self.missing(here));
+                effects.extend(self.serve(here));
                 effects.extend(self.ask(here));
                 if self.owes || self.told.as_ref() != Some(&here.timeframe()) {
                     self.owes = false;
@@ -395,19 +359,14 @@ impl Link {
                 }
             }
             Message::SnapshotWanted { id, from } => {
-                let mut offset = from;
-                for _ in 0..CHUNKS_AHEAD {
-                    let chunk = here.chunk(&id, offset, LONGEST_CHUNK).filter(|bytes| !bytes.is_empty());
-                    let Some(bytes) = chunk else { break };
-                    let length = bytes.len() as u64;
-                    effects.push(Effect::Send(Message::SnapshotChunk { id, offset, bytes }));
-                    offset = offset.saturating_add(length);
-                }
+                self.serve = Some(Serve { id, next: from, parts: CHUNKS_AHEAD });
+                let parts = self.serve(here);
                 // It is not the one that is here now.
-                if offset == from && here.snapshot().is_some_and(|snapshot| snapshot.id != id) {
+                if parts.is_empty() && here.snapshot().is_some_and(|snapshot| snapshot.id != id) {
                     self.offered = None;
                     effects.extend(self.missing(here));
                 }
+                effects.extend(parts);
             }
             Message::SnapshotChunk { id, offset, bytes } => {
                 let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.id == id) else {
@@ -540,12 +499,39 @@ impl Link {
         Some(Effect::Send(Message::SnapshotWanted { id: fetch.id, from: fetch.next }))
     }
 
+    /// Parts of a snapshot that the peer asked for, as far as there is room.
+    fn serve(&mut self, here: &impl Blocks) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let Some(mut serve) = self.serve.take() else { return effects };
+        let urgency = Urgency::of_snapshot(self.watched);
+        let mut room = here.room(urgency);
+        while serve.parts > 0 {
+            if room == 0 {
+                self.serve = Some(serve);
+                effects.push(Effect::Held(urgency));
+                break;
+            }
+            let (id, offset) = (serve.id, serve.next);
+            let chunk = here.chunk(&id, offset, LONGEST_CHUNK).filter(|bytes| !bytes.is_empty());
+            let Some(bytes) = chunk else { break };
+            serve.next = offset.saturating_add(bytes.len() as u64);
+            serve.parts -= 1;
+            let message = Message::SnapshotChunk { id, offset, bytes };
+            room = room.saturating_sub(message.weight());
+            effects.push(Effect::Send(message));
+        }
+        effects
+    }
+
     /// Runs that the peer lacks and that are not on their way.
     fn missing(&mut self, here: &impl Blocks) -> Vec<Effect> {
         let Some(theirs) = self.theirs.as_ref().filter(|_| !self.lacks) else { return Vec::new() };
         let mut effects = Vec::new();
         let base: BTreeMap<FeedKey, u64> = here.base();
-        let mut room = WINDOW_BYTES.saturating_sub(self.flying.iter().map(|(_, _, bytes)| bytes).sum());
+        let mut window = WINDOW_BYTES.saturating_sub(self.flying.iter().map(|(_, _, bytes)| bytes).sum());
+        let urgency = Urgency::of_blocks(self.watched);
+        let mut room = here.room(urgency);
+        let mut held = false;
         for (feed, length) in here.timeframe() {
             // A feed that the peer does not name is none that it takes.
             let Some(confirmed) = theirs.get(&feed).copied() else { continue };
@@ -557,17 +543,24 @@ impl Link {
                 continue;
             }
             let sent = self.sent.entry(feed).or_insert(confirmed);
-            while *sent < length && *sent - confirmed.min(*sent) < WINDOW && room > 0 {
-                let run = here.run(&feed, *sent, MOST_BLOCKS, BATCH_BYTES.min(room));
+            while *sent < length && *sent - confirmed.min(*sent) < WINDOW && window > 0 {
+                if room == 0 {
+                    held = true;
+                    break;
+                }
+                let run = here.run(&feed, *sent, MOST_BLOCKS, BATCH_BYTES.min(window).min(room));
                 let Some((blocks, head)) = run else { break };
                 let Some(last) = blocks.last().map(|block| block.header.sequence) else { break };
                 let bytes = blocks.iter().map(|block| block.sealed.len()).sum();
                 *sent = last.saturating_add(1);
-                room = room.saturating_sub(bytes);
+                window = window.saturating_sub(bytes);
                 self.flying.push_back((feed, *sent, bytes));
-                effects.push(Effect::Send(Message::Blocks { blocks, head }));
+                let message = Message::Blocks { blocks, head };
+                room = room.saturating_sub(message.weight());
+                effects.push(Effect::Send(message));
             }
         }
+        effects.extend(held.then_some(Effect::Held(urgency)));
         effects
     }
 }

@@ -1,7 +1,7 @@
 //! What peers of a space say to each other.
 
 use halo_protocol::FeedKey;
-use halo_protocol::feed::{Block, EpochId, ForkProof, SignedHead};
+use halo_protocol::feed::{Block, EpochId, ForkProof, LONGEST_PROOF, SignedHead};
 
 /// A larger snapshot is not taken.
 pub const LONGEST_SNAPSHOT: u64 = 1024 * 1024 * 1024;
@@ -67,6 +67,8 @@ pub enum Message {
 pub enum Urgency {
     /// Who is who, what there is, what is wrong.
     Control,
+    /// Blocks of the HALO space, which say what spaces there are and what opens them.
+    Halo,
     /// Blocks of a space that somebody looks at, there where they go, or its snapshot.
     OnScreen,
     /// Other blocks.
@@ -77,7 +79,23 @@ pub enum Urgency {
 
 impl Urgency {
     /// All, in order.
-    pub const ALL: [Self; 4] = [Self::Control, Self::OnScreen, Self::Data, Self::Bulk];
+    pub const ALL: [Self; 5] = [Self::Control, Self::Halo, Self::OnScreen, Self::Data, Self::Bulk];
+
+    /// Of blocks of a space that somebody looks at where they go, or nobody.
+    pub(super) const fn of_blocks(on_screen: bool) -> Self {
+        if on_screen { Self::OnScreen } else { Self::Data }
+    }
+
+    /// Of a snapshot of such a space.
+    pub(super) const fn of_snapshot(on_screen: bool) -> Self {
+        if on_screen { Self::OnScreen } else { Self::Bulk }
+    }
+
+    /// Of the same in the HALO space, whoever looks at it.
+    #[must_use]
+    pub const fn in_halo_space(self) -> Self {
+        if matches!(self, Self::Control) { self } else { Self::Halo }
+    }
 }
 
 impl Message {
@@ -91,9 +109,27 @@ impl Message {
             | Self::Keys(_)
             | Self::SnapshotOffer(_)
             | Self::SnapshotWanted { .. } => Urgency::Control,
-            Self::Blocks { .. } | Self::SnapshotChunk { .. } if on_screen => Urgency::OnScreen,
-            Self::Blocks { .. } => Urgency::Data,
-            Self::SnapshotChunk { .. } => Urgency::Bulk,
+            Self::Blocks { .. } => Urgency::of_blocks(on_screen),
+            Self::SnapshotChunk { .. } => Urgency::of_snapshot(on_screen),
         }
+    }
+
+    /// How many bytes it takes while it waits, or a few more.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let each = |parts: &[Vec<u8>]| parts.iter().map(|part| part.len() + size_of::<Vec<u8>>()).sum();
+        let inside: usize = match self {
+            Self::Have { timeframe, .. } => size_of_val(timeframe.as_slice()),
+            Self::Blocks { blocks, .. } => {
+                blocks.iter().map(|block| block.sealed.len() + size_of::<Block>()).sum()
+            }
+            Self::Forked(_) => LONGEST_PROOF,
+            Self::KeysWanted(epochs) => size_of_val(epochs.as_slice()),
+            Self::Keys(shares) => each(shares),
+            Self::SnapshotOffer(offer) => size_of_val(offer.base.as_slice()),
+            Self::SnapshotWanted { .. } => 0,
+            Self::SnapshotChunk { bytes, .. } => bytes.len(),
+        };
+        inside + size_of::<Self>()
     }
 }

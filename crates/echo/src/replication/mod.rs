@@ -14,6 +14,7 @@
 //! ([`Replica::cut`]). The attack that remains: what a stolen device said before anybody knew.
 
 mod backoff;
+mod blocks;
 mod introduction;
 mod link;
 mod message;
@@ -29,11 +30,12 @@ use halo_protocol::feed::{
 };
 
 pub use backoff::RETRY;
+pub use blocks::{Blocks, fitting};
 pub use introduction::{
     Acquaint, Acquaintance, Introduction, IntroductionEffect, IntroductionError, IntroductionInput,
     MOST_CREDENTIALS,
 };
-pub use link::{Blocks, Effect, Input, Link, LinkError, PAUSE, Progress, WINDOW, WINDOW_BYTES, fitting};
+pub use link::{Effect, Input, Link, LinkError, PAUSE, Progress, WINDOW, WINDOW_BYTES};
 pub use message::{LONGEST_SNAPSHOT, Message, SnapshotOffer, Urgency};
 pub use room::{
     Full, MOST_ADMISSIONS_OF_A_DEVICE, MOST_CREDENTIALS_OF_A_GUEST, MOST_CREDENTIALS_OF_AN_ISSUER,

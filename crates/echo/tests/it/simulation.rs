@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ed25519_dalek::{Signer, SigningKey};
 use halo_echo::query::{Query, evaluate};
 use halo_echo::replication::{
-    Blocks, Effect, Input, Link, Message, Open, Replica, ReplicaError, Timeframe, fitting,
+    Blocks, Effect, Input, Link, Message, Open, Replica, ReplicaError, Timeframe, Urgency, fitting,
 };
 use halo_echo::{
     Document, DocumentId, EchoError, Heads, Index, Item, ItemKind, MemoryIndex, Near, NewItem, Pen, Splice,
@@ -22,6 +22,9 @@ use serde_json::json;
 
 /// Seeds that are tried without being asked for more.
 const SLICE: u64 = 30;
+
+/// Bytes that may be on their way from one to another: a few blocks.
+const ROOM: usize = 2_000;
 
 struct Key(SigningKey);
 
@@ -49,6 +52,8 @@ impl Open for Plain {
 /// What survives a crash: the blocks, how far they were applied, and the documents and items written with them.
 #[derive(Default)]
 struct Disk {
+    /// For bytes on their way to whoever is spoken with.
+    room: usize,
     blocks: BTreeMap<FeedKey, Vec<(Block, Option<SignedHead>)>>,
     applied: Timeframe,
     documents: BTreeMap<DocumentId, Vec<u8>>,
@@ -72,6 +77,10 @@ impl Blocks for Disk {
         let sizes = rest.iter().map(|(block, head)| (block.sealed.len(), head.is_some()));
         let run = &rest[..fitting(sizes, most, bytes)];
         Some((run.iter().map(|(block, _)| block.clone()).collect(), run.last()?.1))
+    }
+
+    fn room(&self, _: Urgency) -> usize {
+        self.room
     }
 }
 
@@ -260,6 +269,8 @@ struct World {
     devices: Vec<Device>,
     /// From, to, what.
     wire: Vec<(usize, usize, Message)>,
+    /// Who has more to say to whom once there is room.
+    held: BTreeSet<(usize, usize)>,
     now: Timestamp,
     rng: StdRng,
 }
@@ -275,7 +286,8 @@ impl World {
             })
             .collect();
         let devices = (0..count).map(|number| Device::new(number, &keys)).collect();
-        let mut world = Self { devices, wire: Vec::new(), now: Timestamp::from_millis(0), rng };
+        let mut world =
+            Self { devices, wire: Vec::new(), held: BTreeSet::new(), now: Timestamp::from_millis(0), rng };
         // A chain at least, so that some only hear of others through others.
         for one in 0..usize::from(count) {
             for other in one + 1..usize::from(count) {
@@ -290,6 +302,7 @@ impl World {
     fn connect(&mut self, one: usize, other: usize) {
         for (from, to) in [(one, other), (other, one)] {
             self.devices[from].links.insert(to, Link::default());
+            self.held.remove(&(from, to));
             self.tell(from, to, Input::Opened);
         }
     }
@@ -297,12 +310,17 @@ impl World {
     fn tell(&mut self, at: usize, about: usize, input: Input) {
         let device = &mut self.devices[at];
         let Some(link) = device.links.get_mut(&about) else { return };
+        let waits = self.wire.iter().filter(|(from, to, _)| (*from, *to) == (at, about));
+        device.disk.room = ROOM.saturating_sub(waits.map(|(_, _, message)| message.weight()).sum());
         for effect in link.handle(input, &device.disk, self.now).unwrap() {
             match effect {
                 Effect::Send(message) => self.wire.push((at, about, message)),
                 Effect::Withdraw => self.wire.retain(|(from, to, message)| {
                     (*from, *to) != (at, about) || !matches!(message, Message::Blocks { .. })
                 }),
+                Effect::Held(_) => {
+                    self.held.insert((at, about));
+                }
                 Effect::Take { blocks, head } => {
                     if self.devices[at].take(&blocks, head.as_ref()) {
                         self.tell(at, about, Input::Missed);
@@ -329,7 +347,7 @@ impl World {
         let at = self.rng.random_range(0..self.wire.len());
         if losing && self.rng.random_bool(0.2) {
             self.wire.swap_remove(at);
-            return;
+            return self.go_on();
         }
         let (from, to, message) = if losing && self.rng.random_bool(0.1) {
             self.wire[at].clone()
@@ -337,6 +355,16 @@ impl World {
             self.wire.swap_remove(at)
         };
         self.tell(to, from, Input::Message(message));
+        self.go_on();
+    }
+
+    /// Where there is room again, what was held goes on.
+    fn go_on(&mut self) {
+        let waits: BTreeSet<(usize, usize)> = self.wire.iter().map(|(from, to, _)| (*from, *to)).collect();
+        for (from, to) in self.held.difference(&waits).copied().collect::<Vec<_>>() {
+            self.held.remove(&(from, to));
+            self.tell(from, to, Input::Grown);
+        }
     }
 
     fn tick(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use halo_echo::replication::{Acquaintance, Blocks, Room, SnapshotOffer, Timeframe, fitting};
+use halo_echo::replication::{Acquaintance, Blocks, Room, SnapshotOffer, Timeframe, Urgency, fitting};
 use halo_protocol::FeedKey;
 use halo_protocol::Verified;
 use halo_protocol::credential::{Credential, CredentialId};
@@ -10,6 +10,7 @@ use halo_protocol::feed::{Block, EpochId, LONGEST_RUN, SignedHead};
 use halo_protocol::identity::IdentityState;
 use halo_store::Store;
 
+use super::outbox::Outbox;
 use crate::feeds::{SpaceFeeds, run_of};
 use crate::snapshots::offer;
 
@@ -36,6 +37,9 @@ impl Acquaintance for Known<'_> {
 pub(crate) struct Here<'a> {
     pub(crate) store: &'a Store,
     pub(crate) feeds: &'a SpaceFeeds,
+    pub(crate) halo: bool,
+    /// Of the peer that it goes to, if it goes to one.
+    pub(crate) outbox: Option<&'a Outbox>,
 }
 
 impl Blocks for Here<'_> {
@@ -100,6 +104,11 @@ impl Blocks for Here<'_> {
     fn chunk(&self, id: &[u8; 32], offset: u64, most: usize) -> Option<Vec<u8>> {
         let row = self.store.snapshot(self.feeds.space()).ok()?.filter(|row| row.id == *id)?;
         self.store.snapshot_bytes(&row.id, offset, most).ok()
+    }
+
+    fn room(&self, urgency: Urgency) -> usize {
+        let urgency = if self.halo { urgency.in_halo_space() } else { urgency };
+        self.outbox.map_or(usize::MAX, |outbox| outbox.room(urgency))
     }
 
     fn fetched(&self, id: &[u8; 32]) -> u64 {

@@ -2,13 +2,13 @@
 //! out, and who is not to be spoken with is dropped.
 //!
 //! First credentials, until each knows all that the other knows of who is who; then the spaces. What waits for a slow
-//! peer is bounded: beyond that it is dropped, and both begin anew with what they have once the peer has caught up.
+//! peer is bounded: nothing more is read for it then. Whoever is dropped for cause is not told what still waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::SpaceId;
 use halo_echo::replication::{
-    Effect, Input, Introduction, IntroductionEffect, IntroductionInput, Link, Message,
+    Effect, Input, Introduction, IntroductionEffect, IntroductionInput, Link, Message, Urgency,
 };
 use halo_mesh::{ConnectionSender, PathKind};
 use halo_protocol::epoch::EpochShare;
@@ -16,7 +16,7 @@ use halo_protocol::feed::ForkProof;
 use halo_protocol::{DeviceKey, Timestamp};
 
 use super::here::{Here, Known};
-use super::outbox::Outbox;
+use super::outbox::{Behind, Outbox};
 use super::snapshots::Fetching;
 use super::wire::{Say, SpaceTag};
 use crate::engine::{Engine, clock};
@@ -32,7 +32,7 @@ pub(crate) struct PeerId(pub(crate) u64);
 /// A device at the other end of a connection.
 pub(crate) struct Peer {
     pub(crate) device: DeviceKey,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     introduction: Introduction,
     pub(crate) links: BTreeMap<SpaceId, Link>,
     /// Spaces of which neither lacks anything, as was last told.
@@ -61,9 +61,10 @@ pub(crate) struct Peers {
 pub(crate) struct Unwanted(pub(super) String);
 
 impl Peer {
-    fn say(&self, say: Say, on_screen: bool) {
-        let urgency = say.urgency(on_screen);
-        self.outbox.put(say, urgency);
+    /// How urgent something of a space is to it.
+    fn urgency(&self, space: SpaceId, halo: bool, message: &Message) -> Urgency {
+        let urgency = message.urgency(self.links.get(&space).is_some_and(Link::is_watched));
+        if halo { urgency.in_halo_space() } else { urgency }
     }
 }
 
@@ -102,10 +103,16 @@ impl Engine {
         }
     }
 
-    /// Everything that waited for a peer was sent, after something was dropped.
+    /// Everything of an urgency that waited for a peer was sent, after something was held back or dropped.
     pub(crate) fn peer_caught_up(&mut self, id: PeerId) {
-        self.introduce(id, IntroductionInput::Opened);
-        self.each_link(id, &Input::Opened);
+        match self.peers.all.get(&id).and_then(|peer| peer.outbox.catch_up()) {
+            Some(Behind::Held) => self.each_link(id, &Input::Grown),
+            Some(Behind::Dropped) => {
+                self.introduce(id, IntroductionInput::Opened);
+                self.each_link(id, &Input::Opened);
+            }
+            None => {}
+        }
     }
 
     /// A peer said something.
@@ -133,6 +140,14 @@ impl Engine {
 
     fn drop_peer(&mut self, id: PeerId, why: impl std::fmt::Display) {
         tracing::warn!(%why, "a peer was dropped");
+        self.silence(id);
+    }
+
+    /// Ends the connection to a peer, which is told nothing more.
+    fn silence(&mut self, id: PeerId) {
+        if let Some(peer) = self.peers.all.get(&id) {
+            peer.outbox.empty();
+        }
         self.peer_gone(id);
     }
 
@@ -148,7 +163,7 @@ impl Engine {
         let mut learnt = Vec::new();
         for effect in effects {
             match effect {
-                IntroductionEffect::Send(said) => peer.say(Say::Acquaint(said), false),
+                IntroductionEffect::Send(said) => peer.outbox.put(Say::Acquaint(said), Urgency::Control),
                 IntroductionEffect::Learn(credentials) => learnt.extend(credentials),
             }
         }
@@ -249,11 +264,11 @@ impl Engine {
     fn step(&mut self, id: PeerId, space: SpaceId, input: Input) -> Result<Vec<Effect>, Unwanted> {
         let unwanted = |error: &dyn std::fmt::Display| Unwanted(error.to_string());
         let Some(open) = &mut self.open else { return Ok(Vec::new()) };
-        let Some(link) = self.peers.all.get_mut(&id).and_then(|peer| peer.links.get_mut(&space)) else {
-            return Ok(Vec::new());
-        };
+        let Some(peer) = self.peers.all.get_mut(&id) else { return Ok(Vec::new()) };
+        let Some(link) = peer.links.get_mut(&space) else { return Ok(Vec::new()) };
         open.feeds(space).map_err(|error| unwanted(&error))?;
         let Some(here) = open.here(space) else { return Ok(Vec::new()) };
+        let here = Here { outbox: Some(&peer.outbox), ..here };
         link.handle(input, &here, clock()).map_err(|error| unwanted(&error))
     }
 
@@ -263,11 +278,9 @@ impl Engine {
             Effect::Send(message) => {
                 let Some(open) = &self.open else { return Ok(None) };
                 let Some(row) = open.spaces.rows.get(&space) else { return Ok(None) };
-                let say = Say::Space(SpaceTag::of(&row.key), message);
                 if let Some(peer) = self.peers.all.get(&id) {
-                    // The HALO space says which spaces there are, and what opens them.
-                    let first = row.halo || peer.links.get(&space).is_some_and(Link::is_watched);
-                    peer.say(say, first);
+                    let urgency = peer.urgency(space, row.halo, &message);
+                    peer.outbox.put(Say::Space(SpaceTag::of(&row.key), message), urgency);
                 }
                 Ok(None)
             }
@@ -275,6 +288,13 @@ impl Engine {
                 let row = self.open.as_ref().and_then(|open| open.spaces.rows.get(&space));
                 if let (Some(row), Some(peer)) = (row, self.peers.all.get(&id)) {
                     peer.outbox.withdraw(SpaceTag::of(&row.key));
+                }
+                Ok(None)
+            }
+            Effect::Held(urgency) => {
+                let row = self.open.as_ref().and_then(|open| open.spaces.rows.get(&space));
+                if let (Some(row), Some(peer)) = (row, self.peers.all.get(&id)) {
+                    peer.outbox.hold(if row.halo { urgency.in_halo_space() } else { urgency });
                 }
                 Ok(None)
             }
@@ -345,8 +365,20 @@ impl Engine {
         }
     }
 
-    /// Tells every peer what is new here.
+    /// Peers that have caught up: what waited for them may have been withdrawn, or said before something was held back.
+    fn caught_up(&self) -> impl Iterator<Item = PeerId> {
+        self.peers.all.iter().filter(|(_, peer)| peer.outbox.has_caught_up()).map(|(id, _)| *id)
+    }
+
+    /// Whether there is something to be said to a peer at once.
+    pub(crate) fn owes_peers(&self) -> bool {
+        self.caught_up().next().is_some()
+    }
+
+    /// Tells every peer what is new here, and what was held back as long as there was no room for it.
     pub(crate) fn spread(&mut self) {
+        let caught_up: Vec<PeerId> = self.caught_up().collect();
+        caught_up.into_iter().for_each(|id| self.peer_caught_up(id));
         let Some(open) = &mut self.open else {
             self.peers.all.clear();
             return;
@@ -388,9 +420,7 @@ impl Engine {
         let Some(open) = &self.open else { return };
         let gone = self.peers.all.iter().filter(|(_, peer)| peer.speaks && !open.state.is_in(&peer.device));
         let gone: Vec<PeerId> = gone.map(|(id, _)| *id).collect();
-        for id in gone {
-            self.peer_gone(id);
-        }
+        gone.into_iter().for_each(|id| self.silence(id));
     }
 
     /// When a peer is to be spoken to again if it says nothing.
@@ -433,7 +463,8 @@ impl Engine {
 impl Open {
     /// What is durable of a space that was looked at before.
     pub(crate) fn here(&self, space: SpaceId) -> Option<Here<'_>> {
-        Some(Here { store: &self.store, feeds: self.spaces.feeds.get(&space)? })
+        let halo = self.spaces.rows.get(&space)?.halo;
+        Some(Here { store: &self.store, feeds: self.spaces.feeds.get(&space)?, halo, outbox: None })
     }
 
     /// Takes no more of a feed that splits. Whether that is news.

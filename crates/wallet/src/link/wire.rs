@@ -34,12 +34,13 @@ pub(crate) enum Say {
 }
 
 impl Say {
-    /// How urgent it is, where somebody looks at the space that it is of, or nobody.
-    pub(crate) const fn urgency(&self, on_screen: bool) -> Urgency {
-        match self {
-            Self::Acquaint(_) => Urgency::Control,
-            Self::Space(_, message) => message.urgency(on_screen),
-        }
+    /// How many bytes it takes while it waits, or a few more.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Acquaint(said) => said.weight(),
+                Self::Space(_, message) => message.weight(),
+            }
     }
 
     /// The stream that it goes on.
@@ -47,7 +48,8 @@ impl Say {
         match (self, urgency) {
             (Self::Acquaint(_), _) => HELLO,
             (_, Urgency::Control) => StreamId::new(Priority::Control, 1),
-            (_, Urgency::OnScreen) => StreamId::new(Priority::Interactive, 1),
+            (_, Urgency::Halo) => StreamId::new(Priority::Interactive, 1),
+            (_, Urgency::OnScreen) => StreamId::new(Priority::Interactive, 2),
             (_, Urgency::Data) => StreamId::new(Priority::Bulk, 1),
             (_, Urgency::Bulk) => StreamId::new(Priority::Bulk, 2),
         }

@@ -10,6 +10,7 @@ pub(super) struct Here {
     snapshot: Option<Vec<u8>>,
     fetched: u64,
     closed: BTreeSet<EpochId>,
+    room: Option<usize>,
 }
 
 pub(super) const SNAPSHOT: [u8; 32] = [9; 32];
@@ -70,6 +71,10 @@ impl Blocks for Here {
 
     fn fetched(&self, _: &[u8; 32]) -> u64 {
         self.fetched
+    }
+
+    fn room(&self, _: Urgency) -> usize {
+        self.room.unwrap_or(usize::MAX)
     }
 }
 
@@ -486,8 +491,78 @@ fn control_goes_before_data_and_what_is_on_screen_before_the_rest() {
     let blocks = Message::Blocks { blocks, head: Some(head) };
     let have = Message::Have { timeframe: vec![], again: false, on_screen: false };
     let chunk = Message::SnapshotChunk { id: SNAPSHOT, offset: 0, bytes: vec![1] };
-    let order = [have.urgency(false), blocks.urgency(true), blocks.urgency(false), chunk.urgency(false)];
+    let halo = blocks.urgency(false).in_halo_space();
+    let order =
+        [have.urgency(false), halo, blocks.urgency(true), blocks.urgency(false), chunk.urgency(false)];
     assert_eq!(order, Urgency::ALL);
     assert!(order.is_sorted_by(|one, next| one < next));
     assert_eq!(chunk.urgency(true), Urgency::OnScreen);
+    assert_eq!((blocks.urgency(true).in_halo_space(), have.urgency(true).in_halo_space()), (halo, order[0]));
+}
+
+#[test]
+fn what_waits_weighs_what_it_takes() {
+    let owner = Owner::with(1, 40);
+    let (blocks, head) = owner.run(0, 40);
+    let feeds: Vec<(FeedKey, u64)> = (0..100).map(|number| (Key::new(number).feed(), 1)).collect();
+    let long = vec![7; 100_000];
+    let messages = [
+        Message::Have { timeframe: feeds.clone(), again: true, on_screen: true },
+        Message::Blocks { blocks, head: Some(head) },
+        Message::Forked(Box::new(forked().1)),
+        Message::KeysWanted(vec![LATER; 200]),
+        Message::Keys(vec![long.clone(), long.clone()]),
+        Message::SnapshotOffer(SnapshotOffer { id: SNAPSHOT, size: 1, base: feeds }),
+        Message::SnapshotWanted { id: SNAPSHOT, from: u64::MAX },
+        Message::SnapshotChunk { id: SNAPSHOT, offset: 0, bytes: long.clone() },
+    ];
+    for message in messages {
+        let (weight, bytes) = (message.weight(), message.encode().len());
+        assert!(weight > bytes - bytes / 8, "{weight} for {bytes} bytes: {message:?}");
+    }
+    let ids = vec![halo_protocol::credential::CredentialId::from_bytes([7; 32]); 30_000];
+    for said in [Acquaint::Ids { ids, answer: true }, Acquaint::Credentials(vec![long.clone(), long])] {
+        assert!(said.weight() >= said.encode().len());
+    }
+}
+
+#[test]
+fn nothing_is_read_for_which_there_is_no_room_and_it_goes_on_once_there_is() {
+    let owner = large(8);
+    let here = |room| Here { room: Some(room), ..Here::of(&[&owner], 8) };
+    let mut link = Link::default();
+    let have = Message::Have { timeframe: vec![(owner.key(), 0)], again: true, on_screen: false };
+    let mut say = |input, room| {
+        let effects = link.handle(input, &here(room), NOW).unwrap();
+        (runs(&effects), effects.contains(&Effect::Held(Urgency::Data)))
+    };
+    assert_eq!(say(Input::Message(have), 0), (vec![], true));
+    assert_eq!(say(Input::Grown, 300 * 1024), (vec![(0, 1), (2, 2)], true), "as much as there is room for");
+    assert_eq!(say(Input::Grown, 0), (vec![], true));
+    assert_eq!(say(Input::Grown, usize::MAX), (vec![(3, 4), (5, 6), (7, 7)], false));
+    assert_eq!(say(Input::Grown, 0), (vec![], false), "nothing more is to be said");
+    // Of a snapshot as well, however often it is asked for.
+    let snapshot = vec![7; 1_000_000];
+    let here = |room| Here { room: Some(room), snapshot: Some(snapshot.clone()), ..Here::default() };
+    let mut link = Link::default();
+    let mut say = |input, room| {
+        let effects = link.handle(input, &here(room), NOW).unwrap();
+        let offset = |message: &Message| match message {
+            Message::SnapshotChunk { offset, .. } => Some(*offset),
+            _ => None,
+        };
+        let offsets: Vec<u64> = sent(&effects).iter().filter_map(offset).collect();
+        (offsets, effects.contains(&Effect::Held(Urgency::Bulk)))
+    };
+    let wanted = |from| Input::Message(Message::SnapshotWanted { id: SNAPSHOT, from });
+    assert_eq!(say(wanted(0), 300 * 1024), (vec![0, 262_144], true));
+    for _ in 0..1_000 {
+        assert_eq!(say(wanted(262_144), 0), (vec![], true));
+    }
+    assert_eq!(
+        say(Input::Grown, usize::MAX),
+        (vec![262_144, 524_288, 786_432], false),
+        "what was asked for last"
+    );
+    assert_eq!(say(Input::Grown, usize::MAX), (vec![], false));
 }

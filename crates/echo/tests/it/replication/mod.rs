@@ -230,9 +230,8 @@ fn a_block_waits_for_its_content_key() {
     assert_eq!(replica.closed(), BTreeSet::new());
 }
 
-// threat: 42
-#[test]
-fn a_fork_proves_itself_to_whoever_hears_of_it() {
+/// Somebody who said two things, and what proves it.
+fn forked() -> (Owner, ForkProof) {
     let owner = Owner::with(1, 6);
     let other = owner.split(3, 8);
     let branch = |of: &Owner| {
@@ -240,6 +239,13 @@ fn a_fork_proves_itself_to_whoever_hears_of_it() {
         Branch::new(headers, of.blocks.last().unwrap().1)
     };
     let proof = ForkProof::new(branch(&owner), branch(&other)).unwrap();
+    (owner, proof)
+}
+
+// threat: 42
+#[test]
+fn a_fork_proves_itself_to_whoever_hears_of_it() {
+    let (owner, proof) = forked();
     assert_eq!(proof.verify(), Ok((owner.key(), 3)));
     // It travels: from one link to the next, once, and a feed that splits takes nothing more.
     let here = Here::of(&[&owner], 6);

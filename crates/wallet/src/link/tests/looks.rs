@@ -16,17 +16,17 @@ const LONG: usize = 100_000;
 const FEW: u64 = 4;
 
 /// A desktop and a laptop that is linked with it, and two spaces with next to nothing in them. They do not meet.
-struct Two {
+pub(super) struct Two {
     _computers: [Computer; 2],
-    desktop: Wallet,
-    laptop: Wallet,
+    pub(super) desktop: Wallet,
+    pub(super) laptop: Wallet,
     /// The one that comes first where there is no other reason.
-    archive: SpaceId,
-    home: SpaceId,
+    pub(super) archive: SpaceId,
+    pub(super) home: SpaceId,
 }
 
 impl Two {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let computers = [Computer::new(), Computer::new()];
         let [desktop, laptop] = [&computers[0], &computers[1]].map(Computer::on);
         let (desktop, laptop) = (desktop.await, laptop.await);
@@ -52,7 +52,7 @@ impl Two {
 }
 
 /// Writes blocks that are quickly taken in: what they say is nothing in these spaces.
-async fn fill(wallet: &Wallet, space: SpaceId, blocks: u64, bytes: usize) {
+pub(super) async fn fill(wallet: &Wallet, space: SpaceId, blocks: u64, bytes: usize) {
     for number in 0..blocks {
         let said = Payload { credentials: vec![vec![number as u8; bytes]], ..Payload::default() };
         inside(wallet, move |open| open.say(space, said, |_, _| Ok(()), |_| Ok(())).map(drop)).await.unwrap();
@@ -65,7 +65,7 @@ async fn count(wallet: &Wallet, space: SpaceId) -> u64 {
 }
 
 /// Of which spaces blocks are said, in order and with how many.
-fn blocks(said: &[Say]) -> Vec<(SpaceTag, u64)> {
+pub(super) fn blocks(said: &[Say]) -> Vec<(SpaceTag, u64)> {
     let of = |say: &Say| match say {
         Say::Space(tag, Message::Blocks { blocks, .. }) => Some((*tag, blocks.len() as u64)),
         _ => None,

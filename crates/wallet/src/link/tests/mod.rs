@@ -10,6 +10,7 @@ mod puppet;
 mod refused;
 mod snapshots;
 mod stolen;
+mod waits;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -54,6 +54,12 @@ impl Puppet {
         wallet.job(move |engine| engine.peers.all.contains_key(&id)).await.unwrap()
     }
 
+    /// How many bytes of an urgency may still be put to what waits for it.
+    pub(super) async fn room(&self, wallet: &Wallet, urgency: Urgency) -> usize {
+        let id = self.id;
+        wallet.job(move |engine| engine.peers.all[&id].outbox.room(urgency)).await.unwrap()
+    }
+
     /// It goes. What it was to hear, by urgency.
     pub(super) async fn go(self, wallet: &Wallet) -> BTreeMap<Urgency, Vec<Say>> {
         let id = self.id;
