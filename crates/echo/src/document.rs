@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use automerge::{
-    Automerge, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, hydrate,
+    Automerge, AutomergeError, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, hydrate,
     transaction::Transactable,
 };
 use serde_json::{Map, Value};
 
 use crate::error::EchoError;
 use crate::guard;
+use crate::strict;
 use crate::write::Pen;
 
 /// The newest changes of a document.
@@ -91,26 +92,66 @@ impl Document {
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
     pub fn load(bytes: &[u8]) -> Result<Self, EchoError> {
         let mut document = Self::empty();
-        document.apply_at_most(bytes, LARGEST_DOCUMENT)?;
+        if !document.take_at_most(bytes, LARGEST_DOCUMENT)?.known {
+            document.size = bytes.len();
+        }
         Ok(document)
     }
 
     /// Applies a whole document or further changes.
     ///
-    /// After an error nothing is in the document any more: load it anew.
+    /// After an error nothing may be in the document any more: load it anew.
     ///
     /// # Errors
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
     pub fn apply(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
-        guard::check(bytes)?;
-        guard::caught(|| {
-            // Automerge passes over everything behind a chunk that is none. Behind an empty document changes may wait for others.
-            let all = [Automerge::new().save(), bytes.to_vec()].concat();
-            let strict = automerge::LoadOptions::new().on_partial_load(automerge::OnPartialLoad::Error);
-            Automerge::load_with_options(&all, strict)
-                .map_err(|error| EchoError::malformed("document", error))
-        })?;
-        self.apply_at_most(bytes, LARGEST_CHUNK)
+        self.apply_all(&[bytes])
+    }
+
+    /// The same of several at once, which takes hardly longer than one of them: all, or none.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_all(&mut self, all: &[&[u8]]) -> Result<Change, EchoError> {
+        let too_large = |what, size, most| Err(EchoError::TooLarge { what, size, most });
+        if let Some(one) = all.iter().find(|one| one.len() > LARGEST_CHUNK) {
+            return too_large("a change", one.len(), LARGEST_CHUNK);
+        }
+        let size = all.iter().fold(self.size, |size, one| size.saturating_add(one.len()));
+        if size > LARGEST_DOCUMENT {
+            return too_large("a document", size, LARGEST_DOCUMENT);
+        }
+        let read = |some: &[&[u8]]| {
+            let each: Result<Vec<_>, _> = some.iter().map(|one| strict::changes(one)).collect();
+            Ok::<_, EchoError>(each?.concat())
+        };
+        let change = match all.split_first() {
+            // Where there is nothing yet, a whole document need not be taken apart.
+            Some((first, rest)) if self.inner.is_empty() && strict::is_document(first) => {
+                let (document, rest) = (strict::document(first)?, read(rest)?);
+                self.take(|inner| {
+                    *inner = document;
+                    inner.apply_changes(rest)
+                })?
+            }
+            _ => {
+                let changes = read(all)?;
+                self.take(|inner| inner.apply_changes(changes))?
+            }
+        };
+        if !change.known {
+            self.size = size;
+        }
+        Ok(change)
+    }
+
+    /// The same, and after an error the document is as it was: it takes a copy.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn try_apply_all(&mut self, all: &[&[u8]]) -> Result<Change, EchoError> {
+        let before = Self { inner: self.inner.clone(), size: self.size };
+        self.apply_all(all).inspect_err(|_| *self = before)
     }
 
     /// Takes in all that another replica has of this document, such as a snapshot says.
@@ -121,10 +162,7 @@ impl Document {
     /// [`EchoError::TooLarge`], [`EchoError::Malformed`].
     pub fn take_whole(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
         let too_large = |size| EchoError::TooLarge { what: "a document", size, most: LARGEST_DOCUMENT };
-        if bytes.len() > LARGEST_DOCUMENT {
-            return Err(too_large(bytes.len()));
-        }
-        let change = self.take(bytes)?;
+        let change = self.take_at_most(bytes, LARGEST_DOCUMENT)?;
         if !change.known {
             // Most of it may have been here, so that the sizes cannot be added up.
             self.size = self.inner.save().len();
@@ -132,26 +170,21 @@ impl Document {
         if self.size > LARGEST_DOCUMENT { Err(too_large(self.size)) } else { Ok(change) }
     }
 
-    fn apply_at_most(&mut self, bytes: &[u8], most: usize) -> Result<Change, EchoError> {
+    fn take_at_most(&mut self, bytes: &[u8], most: usize) -> Result<Change, EchoError> {
         if bytes.len() > most {
-            return Err(EchoError::TooLarge { what: "a change", size: bytes.len(), most });
+            return Err(EchoError::TooLarge { what: "a document", size: bytes.len(), most });
         }
-        let size = self.size.saturating_add(bytes.len());
-        if size > LARGEST_DOCUMENT {
-            return Err(EchoError::TooLarge { what: "a document", size, most: LARGEST_DOCUMENT });
-        }
-        let change = self.take(bytes)?;
-        if !change.known {
-            self.size = size;
-        }
-        Ok(change)
+        guard::check(bytes)?;
+        self.take(|inner| inner.load_incremental(bytes).map(drop))
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<Change, EchoError> {
-        guard::check(bytes)?;
+    fn take(
+        &mut self,
+        work: impl FnOnce(&mut Automerge) -> Result<(), AutomergeError>,
+    ) -> Result<Change, EchoError> {
         let before = self.heads();
         let taken = guard::caught(|| {
-            self.inner.load_incremental(bytes).map_err(|error| EchoError::malformed("document", error))?;
+            work(&mut self.inner).map_err(|error| EchoError::malformed("document", error))?;
             let known = self.heads() == before;
             Ok(Change { known, waits: !self.inner.get_missing_deps(&[]).is_empty() })
         });
@@ -168,6 +201,12 @@ impl Document {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// Whether nothing is in it, not even changes that wait for others.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.is_empty()
     }
 
     /// The newest changes.

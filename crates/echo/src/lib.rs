@@ -15,6 +15,7 @@ pub mod model;
 pub mod query;
 pub mod replication;
 pub mod schema;
+mod strict;
 mod sync;
 mod terms;
 mod write;

@@ -28,7 +28,7 @@ impl Wallet {
         let by = By::App(grant.clone());
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, space, Scope::Spaces)?;
+            open.visit(&by, space, Scope::Spaces)?;
             let name = open.spaces.rows.get(&space).ok_or(NO_SPACE)?.id.clone();
             let (mut found, mut size) = (Vec::new(), 0);
             for id in open.store.documents(&name)? {

@@ -250,7 +250,7 @@ impl Wallet {
         let by = by.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
+            open.visit(&by, id, Scope::Spaces)?;
             let items = open.name_of(id)?;
             let items = open.store.items(&items);
             let found = evaluate::<_, WalletError>(&query, &items)?;
@@ -268,7 +268,7 @@ impl Wallet {
         let by = by.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
+            open.visit(&by, id, Scope::Spaces)?;
             let item = open.item_of(id, &item)?;
             Ok(ItemView { mismatch: open.mismatch(&id.to_string(), &item)?, ..shown(id, &item) })
         })
@@ -288,7 +288,7 @@ impl Wallet {
         let by = by.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
+            open.visit(&by, id, Scope::Spaces)?;
             let document = open.item_of(id, &item)?.document;
             let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
             let versions = held.document.versions(&item, MOST_VERSIONS);
@@ -321,7 +321,7 @@ impl Wallet {
     ) -> Result<T, WalletError> {
         self.try_job(move |engine: &mut Engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::SpacesWrite)?;
+            open.visit(&by, id, Scope::SpacesWrite)?;
             let (documents, done) = open.by_hand_of(&by, work)?;
             // Which spaces an app sees is in the snapshot.
             engine.changed();
@@ -347,7 +347,7 @@ impl Wallet {
     ) -> Result<T, WalletError> {
         self.try_job(move |engine: &mut Engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::SpacesWrite)?;
+            open.visit(&by, id, Scope::SpacesWrite)?;
             let (documents, of_itself, done) = open.by_hand_of(&by, work)?;
             if of_itself {
                 engine.tell(Event::Spaces);
@@ -410,14 +410,21 @@ impl Open {
         Ok(ids.into_iter().collect())
     }
 
-    /// Whether somebody may do something in a space; what they do not see does not exist for them. Whoever may looks at it.
-    pub(crate) fn check(&mut self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
+    /// Whether somebody may do something in a space; what they do not see does not exist for them.
+    pub(crate) fn check(&self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
         let seen = match by {
             // The HALO space is the wallet's own affair.
             By::Owner => self.spaces.rows.get(&space).is_some_and(|row| !row.halo),
             By::App(grant) => self.spaces.sees(&self.app(grant, scope)?, space),
         };
-        seen.then(|| self.look(space)).ok_or(NO_SPACE)
+        if seen { Ok(()) } else { Err(NO_SPACE) }
+    }
+
+    /// Somebody asks for something in a space, or writes there: if they may, they look at it.
+    pub(crate) fn visit(&mut self, by: &By, space: SpaceId, scope: Scope) -> Result<(), WalletError> {
+        self.check(by, space, scope)?;
+        self.look(space);
+        Ok(())
     }
 
     /// Who is behind one of Automerge's actors: a device that writes for the user or for an app, or an app by itself.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halo_echo::replication::{Ready, ReplicaError, Room};
-use halo_echo::{DocumentId, EchoError, NewDocument, SpaceId};
+use halo_echo::{Change, Document, DocumentId, EchoError, NewDocument, SpaceId};
 use halo_protocol::audit::AuditEvent;
 use halo_protocol::credential::Credential;
 use halo_protocol::epoch::Epoch;
@@ -276,33 +276,46 @@ impl Open {
         id: DocumentId,
         said: &[Vec<u8>],
     ) -> Result<Vec<u8>, WalletError> {
-        // At once if it can be: a change to a long document takes as long as the document.
-        let all = said.concat();
-        if let Ok(kept) = self.take_change(space, id, &all)? {
-            return Ok(if kept { all } else { Vec::new() });
-        }
+        let said: Vec<&[u8]> = said.iter().map(Vec::as_slice).collect();
         let mut taken = Vec::new();
-        for bytes in said {
-            match self.take_change(space, id, bytes)? {
-                Ok(true) => taken.extend_from_slice(bytes),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(%error, document = %id, "a change of another device was left out");
-                    if !taken.is_empty() {
-                        self.spaces.hold_or_make(&self.store, space, id)?.document.apply(&taken)?;
-                    }
-                }
-            }
+        // At once if it can be: a change to a long document takes as long as the document.
+        match self.take_change(space, id, |document| document.apply_all(&said))? {
+            Ok(true) => taken.extend(said),
+            Ok(false) => {}
+            Err(_) => self.take_without_bad_ones(space, id, &said, &mut taken)?,
         }
-        Ok(taken)
+        Ok(taken.concat())
     }
 
-    /// Applies a change, and says whether anything came of it. After one that is none the document is not held any more.
+    /// Applies those changes that are some: halves of halves, until each that is none stands alone.
+    fn take_without_bad_ones<'a>(
+        &mut self,
+        space: SpaceId,
+        id: DocumentId,
+        said: &[&'a [u8]],
+        taken: &mut Vec<&'a [u8]>,
+    ) -> Result<(), WalletError> {
+        match self.take_change(space, id, |document| document.try_apply_all(said))? {
+            Ok(true) => taken.extend(said),
+            Ok(false) => {}
+            Err(error) if said.len() == 1 => {
+                tracing::warn!(%error, document = %id, "a change of another device was left out");
+            }
+            Err(_) => {
+                let (first, then) = said.split_at(said.len() / 2);
+                self.take_without_bad_ones(space, id, first, taken)?;
+                self.take_without_bad_ones(space, id, then, taken)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies changes, and says whether anything came of them. A document that an error left nothing of is not held any more.
     fn take_change(
         &mut self,
         space: SpaceId,
         id: DocumentId,
-        bytes: &[u8],
+        apply: impl FnOnce(&mut Document) -> Result<Change, EchoError>,
     ) -> Result<Result<bool, EchoError>, WalletError> {
         let held = match self.spaces.hold_or_make(&self.store, space, id) {
             Ok(held) => held,
@@ -310,11 +323,10 @@ impl Open {
             Err(WalletError::NotFound { .. }) => return Ok(Ok(false)),
             Err(error) => return Err(error),
         };
-        let taken = held.document.apply(bytes);
+        let taken = apply(&mut held.document);
         // What waits is in no other block: whoever built on void ones says those again later.
         let kept = taken.map(|change| !change.known || change.waits || held.is_new);
-        if kept.is_err() {
-            // It may have taken a part.
+        if kept.is_err() && held.document.is_empty() {
             self.spaces.documents.remove(&id);
         }
         Ok(kept)

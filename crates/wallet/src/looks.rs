@@ -1,7 +1,9 @@
 //! Which spaces somebody looks at: what this device lacks of those is to come before what it lacks of others.
 //!
 //! The window says which space it shows. Of apps it is known what they ask for and write: a space counts as looked at for
-//! some minutes after that, since an app that shows a space asks again whenever something in it changes.
+//! some minutes after that, since an app that shows a space asks again whenever something in it changes. What the wallet
+//! asks itself, to see whether the answer of a live query is still the same, is no look: by what comes, a space would be
+//! looked at for as long as something comes.
 //!
 //! The rule guarded here: looking changes in which order things come, and nothing else.
 

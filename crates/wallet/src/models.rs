@@ -120,7 +120,7 @@ impl Wallet {
         let by = by.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
+            open.visit(&by, id, Scope::Spaces)?;
             let document = open.item_of(id, &at.id)?.document;
             let held = open.spaces.hold(&open.store, id, document)?.ok_or(NO_ITEM)?;
             look(&held.document, &at)

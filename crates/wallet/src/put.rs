@@ -164,14 +164,14 @@ impl Wallet {
             return self
                 .try_job(move |engine| {
                     let open = engine.unlocked()?;
-                    open.check(&by, id, Scope::Spaces)?;
+                    open.visit(&by, id, Scope::Spaces)?;
                     open.next_sync(id, document, state)
                 })
                 .await;
         };
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&by, id, Scope::Spaces)?;
+            open.visit(&by, id, Scope::Spaces)?;
             // Whoever may only look is answered, and what they send is not kept.
             let fresh = if open.check(&by, id, Scope::SpacesWrite).is_ok() {
                 let receive = |held: &mut Document| held.receive_sync(&mut state, &message);

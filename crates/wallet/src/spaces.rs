@@ -144,7 +144,7 @@ impl Wallet {
         let grant = grant.clone();
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
-            open.check(&By::App(grant), space, Scope::Spaces)?;
+            open.visit(&By::App(grant), space, Scope::Spaces)?;
             let mut changes = Vec::new();
             for (document, have) in wanted {
                 let Some(held) = open.spaces.hold(&open.store, space, document)? else { continue };
@@ -173,7 +173,7 @@ impl Wallet {
         self.try_job(move |engine| {
             let open = engine.unlocked()?;
             let by = By::App(grant);
-            open.check(&by, space, Scope::SpacesWrite)?;
+            open.visit(&by, space, Scope::SpacesWrite)?;
             let done = open.by_hand_of(&by, |open| open.update(space, updates))?;
             let documents =
                 done.iter().filter(|one| one.before != one.after).map(|one| one.document).collect::<Vec<_>>();

@@ -31,16 +31,22 @@ fn asker(origin: &str) -> Asker {
 
 /// The user lets an app in.
 async fn let_in(wallet: &Wallet, origin: &str, identity: bool) -> GrantId {
-    let scopes = if identity { vec![Scope::OpenId, Scope::Identity] } else { vec![Scope::OpenId] };
+    let scopes: &[Scope] = if identity { &[Scope::OpenId, Scope::Identity] } else { &[Scope::OpenId] };
+    let_in_for(wallet, origin, scopes).await
+}
+
+/// The same with what it wants to do.
+pub(super) async fn let_in_for(wallet: &Wallet, origin: &str, scopes: &[Scope]) -> GrantId {
     let request = SignInRequest {
         asker: asker(origin),
-        scopes: scopes.into_iter().collect(),
+        scopes: scopes.iter().copied().collect(),
         binding_message: None,
         comparison: Comparison::None,
         force_prompt: false,
         expires_in: Duration::from_secs(60),
     };
     let ticket = wallet.ask(request).await.unwrap();
+    let identity = scopes.contains(&Scope::Identity);
     let approval = Approval { words: None, scopes: None, fields: None, identity, spaces: Vec::new() };
     let grant = wallet.approve(&ticket.id.clone(), approval, AnsweredBy::Command).await.unwrap();
     assert_eq!(ticket.outcome().await, Outcome::Approved(grant.clone()));

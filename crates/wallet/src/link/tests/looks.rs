@@ -3,10 +3,13 @@
 use halo_echo::replication::{Message, Timeframe, Urgency};
 use halo_protocol::feed::Payload;
 
+use super::aliases::let_in_for;
 use super::puppet::{Cable, Puppet, known, tag};
 use super::stolen::lengths;
 use super::*;
+use crate::engine::clock;
 use crate::link::wire::{Say, SpaceTag};
+use crate::request::Scope;
 
 /// So many blocks are more than connections keep in between, and not worth a snapshot.
 const MANY: u64 = 38;
@@ -158,4 +161,26 @@ async fn an_app_that_asks_for_what_is_in_a_space_looks_at_it() {
     .await;
     assert!(came < archived, "the archive came first");
     until(laptop, "the rest", async |laptop| count(laptop, archive).await == archived).await;
+}
+
+#[tokio::test]
+async fn who_asks_for_something_or_writes_looks_and_who_is_told_what_changed_does_not() {
+    let computer = Computer::new();
+    let wallet = computer.on().await;
+    identity(&wallet).await;
+    let app = let_in_for(&wallet, "https://tasks.example", &[Scope::OpenId, Scope::Spaces]).await;
+    let space = wallet.default_space(&app).await.unwrap();
+    let id = space.id;
+    let news = async || inside(&wallet, |open| open.spaces.looks.news(clock())).await;
+    let query = Query::of_type("dxn:type:example.org/type/Task");
+    let again = wallet.query_again(&app, query.clone(), id, vec![space.root], vec![]).await.unwrap();
+    assert_eq!(again, Some(vec![]));
+    assert_eq!(news().await, [], "nobody asked");
+    wallet.items(&By::App(app), id, query).await.unwrap();
+    assert_eq!(news().await, [(id, true)]);
+    // Another one, which its owner writes to.
+    let other = wallet.add_space("Home".into()).await.unwrap().id.parse().unwrap();
+    assert_eq!(news().await, []);
+    put(&wallet, other, "Milk").await;
+    assert_eq!(news().await, [(other, true)]);
 }
