@@ -17,6 +17,19 @@ const execute = promisify(execFile);
 /** Two windows, two web processes and a server, in debug builds. */
 const SLOW = { within: 60_000 };
 
+/** In place of a camera, which no machine for tests has: it sees a picture. Everything behind it is real. */
+const FILM = `
+  const bytes = Uint8Array.from(atob(arguments[0]), (byte) => byte.charCodeAt(0));
+  navigator.mediaDevices.getUserMedia = async () => {
+    const image = await createImageBitmap(new Blob([bytes], { type: 'image/png' }));
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const draw = () => (canvas.getContext('2d').drawImage(image, 0, 0), requestAnimationFrame(draw));
+    draw();
+    return canvas.captureStream(10);
+  };
+`;
+
 /** The code that a window shows, as a picture of the window, and what a stranger's reader makes of it. */
 async function screenWithCode(session, name) {
   await session.find('code');
@@ -124,6 +137,22 @@ describe('a second device', () => {
     await guest.find('reader-link');
     await guest.choose('reader-file', 'screen.png', 'image/png', screen);
     await guest.type('join-label', 'Studio');
+    await guest.click('join-submit');
+    await enterDigits(host, guest);
+    assert.equal((await desktop.snapshot()).identity.name, 'Ada');
+  });
+
+  it('joins through a camera', async () => {
+    await host.click('nav-devices');
+    await host.click('devices-add');
+    const { screen } = await screenWithCode(host, 'code-filmed');
+    const desktop = await newcomer();
+    const guest = desktop.session;
+    await guest.click('welcome-join');
+    await guest.execute(FILM, screen.toString('base64'));
+    await guest.click('reader-camera');
+    await guest.find('join-label', SLOW);
+    await guest.type('join-label', 'Garden');
     await guest.click('join-submit');
     await enterDigits(host, guest);
     assert.equal((await desktop.snapshot()).identity.name, 'Ada');
