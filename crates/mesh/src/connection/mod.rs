@@ -217,6 +217,12 @@ impl ConnectionSender {
         let _ = self.operations.send(Operation::Close).await;
     }
 
+    /// As [`Self::close`], for whoever cannot wait. Nothing happens if [`Self::send`] is called so often at this moment that
+    /// there is no room for another call.
+    pub fn begin_to_close(&self) {
+        let _ = self.operations.try_send(Operation::Close);
+    }
+
     /// How much was said, and how.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -147,6 +147,8 @@ impl Engine {
     fn silence(&mut self, id: PeerId) {
         if let Some(peer) = self.peers.all.get(&id) {
             peer.outbox.empty();
+            // A peer that does not read what is being said would otherwise keep the connection as long as it likes.
+            peer.sender.iter().for_each(ConnectionSender::begin_to_close);
         }
         self.peer_gone(id);
     }

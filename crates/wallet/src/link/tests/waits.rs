@@ -1,11 +1,15 @@
 //! What waits for a peer: how much of it, for how long, and who is not told of it.
 
-use halo_echo::replication::{Message, Urgency};
+use halo_echo::replication::{Acquaint, Message, Urgency};
+use halo_mesh::{ConnectionSender, pair};
 
 use super::looks::{Two, blocks, fill};
 use super::puppet::{Puppet, known, tag};
 use super::stolen::{lengths, revoke};
 use super::*;
+use crate::link::desk::Desk;
+use crate::link::talk::talk;
+use crate::link::wire::{HELLO, Say};
 
 /// So many blocks are more than may wait for one peer at once.
 const MANY: u64 = 60;
@@ -94,4 +98,47 @@ async fn whoever_is_dropped_for_cause_is_not_told_what_waits() {
     desktop.revoke_device(revoke(laptop)).await.unwrap();
     assert!(!removed.is_there(desktop).await);
     assert!(removed.go(desktop).await.values().all(Vec::is_empty), "it is no device of ours any more");
+}
+
+async fn say(sender: &ConnectionSender, say: Say) {
+    let stream = say.stream(Urgency::Control);
+    for frame in say.frames() {
+        sender.send(stream, frame).await.unwrap();
+    }
+}
+
+// threat: 36
+#[tokio::test]
+async fn a_removed_device_that_reads_nothing_does_not_keep_its_connection() {
+    let two = Two::new().await;
+    let (desktop, laptop, home) = (&two.desktop, device(&two.laptop).await, two.home);
+    fill(desktop, home, 2 * MANY, LONG).await;
+    let handshaker = async |wallet: &Wallet| {
+        wallet.job(|engine| engine.wanted_meeting().unwrap().meeting().handshaker).await.unwrap()
+    };
+    let ends = pair(handshaker(&two.laptop).await, handshaker(desktop).await).await;
+    let (there, here) = ends.unwrap();
+    let talking = tokio::spawn(talk(Desk::of(desktop), here));
+
+    // It says who it is, and asks for everything.
+    let (sender, _unread) = there.split();
+    let (hash, initiator) = (sender.hash(), sender.initiator());
+    let hello = two.laptop.job(move |engine| engine.hello(hash, initiator)).await.unwrap().unwrap();
+    sender.send(HELLO, hello).await.unwrap();
+    say(&sender, Say::Acquaint(Acquaint::Ids { ids: known(desktop).await, answer: false })).await;
+    let wanted = have(desktop, home, 2 * MANY, false).await;
+    let of_home = tag(desktop, home).await;
+    let waits = async |wallet: &Wallet| {
+        let room = |engine: &mut crate::engine::Engine| {
+            engine.peers.all.values().map(|peer| peer.outbox.room(Urgency::Data)).min()
+        };
+        wallet.job(room).await.unwrap() == Some(0)
+    };
+    until(desktop, "a peer", async |wallet| wallet.job(|engine| !engine.peers.all.is_empty()).await.unwrap())
+        .await;
+    say(&sender, Say::Space(of_home, wanted)).await;
+    until(desktop, "more than fits to wait", waits).await;
+
+    desktop.revoke_device(revoke(laptop)).await.unwrap();
+    tokio::time::timeout(PATIENCE, talking).await.expect("it ends").unwrap();
 }
