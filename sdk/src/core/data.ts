@@ -14,8 +14,13 @@ const MEANING: Record<string, HaloErrorCode> = {
   "wallet.not_found": "not_found",
   "wallet.forbidden": "forbidden",
   "wallet.locked": "locked",
+  "wallet.closed": "unreachable",
   busy: "busy",
 };
+
+/** Whether a wallet that said so, or said nothing, comes back by itself; everything else is over. */
+export const comesBack = (error: unknown): boolean =>
+  error instanceof HaloError && ["locked", "not_installed", "unreachable"].includes(error.code);
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -77,8 +82,7 @@ export class DataLine {
     this.#opened().then(
       (line) => { this.#begin(line, watch); },
       (error: unknown) => {
-        // A wallet that is locked or does not run comes back; everything else is over.
-        if (!(error instanceof HaloError) || !["locked", "not_installed", "unreachable"].includes(error.code)) {
+        if (!comesBack(error)) {
           this.#watches.delete(watch);
           failed(error instanceof HaloError ? error : new HaloError("unreachable", { cause: error }));
         }
@@ -135,6 +139,12 @@ export class DataLine {
     this.#waiting.set(id, {
       resolve: (value) => { watch.event(value); },
       reject: (error) => {
+        if (this.#watches.has(watch) && comesBack(error)) {
+          // A wallet that ends or locks may say so before the line breaks: the watch goes on over the next one.
+          watch.id = undefined;
+          line.close();
+          return;
+        }
         this.#watches.delete(watch);
         watch.failed(error as HaloError);
       },

@@ -6,8 +6,7 @@
  * merges (Automerge), so nobody's letters are lost.
  */
 
-import type { DataLine, Watching } from "./data.js";
-import { HaloError } from "./errors.js";
+import { comesBack, type DataLine, type Watching } from "./data.js";
 import type { Step } from "./spaces.js";
 
 interface Where {
@@ -267,7 +266,7 @@ export class SharedText {
       this.#take((await this.#line.call("items.splice", { ...this.#where, version, ...splice })) as Told, sent);
     } catch (error) {
       // The line comes back and the watch says so; whatever else it is, what was typed cannot be kept.
-      const lost = error instanceof HaloError && (error.code === "unreachable" || error.code === "locked" || error.code === "not_installed");
+      const lost = comesBack(error);
       if (!lost) this.#show(text);
       throw error;
     }
