@@ -10,15 +10,21 @@ mod error;
 mod serve;
 mod turn;
 
+use std::alloc::System;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use zeroizing_alloc::ZeroAlloc;
 
 use args::{Action, Command};
 use error::KubeError;
 use serve::Kube;
+
+/// What is freed is overwritten: requests, payloads and addresses do not outlive their use.
+#[global_allocator]
+static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
     let Command { action: Action::Serve(serve) } = Command::parse();

@@ -128,13 +128,18 @@ impl Rates {
     /// Takes `cost` from the block's bucket, if there is as much.
     pub fn take(&mut self, block: Block, cost: u32, now: Instant) -> bool {
         if self.buckets.len() >= MOST_BLOCKS && !self.buckets.contains_key(&block) {
-            self.buckets.retain(|_, bucket| !bucket.is_full(now));
+            self.forget(now);
             if self.buckets.len() >= MOST_BLOCKS {
                 return false;
             }
         }
         let fresh = || Bucket::full(self.a_second, self.at_once, now);
         self.buckets.entry(block).or_insert_with(fresh).take(cost, now)
+    }
+
+    /// Forgets the blocks that have been quiet for so long that they have all of theirs again.
+    pub fn forget(&mut self, now: Instant) {
+        self.buckets.retain(|_, bucket| !bucket.is_full(now));
     }
 }
 
@@ -207,5 +212,18 @@ mod tests {
         assert!(rates.take(crowd(0), 1, start), "who is known still gets theirs");
         assert!(rates.take(crowd(u32::MAX), 1, start + Duration::from_secs(5)), "the quiet are forgotten");
         assert_eq!(rates.buckets.len(), 1);
+    }
+
+    #[test]
+    fn who_has_been_quiet_is_forgotten_and_nobody_gains_by_it() {
+        let start = Instant::now();
+        let mut rates = Rates::new(1, 3);
+        let (often, once) = (block("203.0.113.1"), block("198.51.100.1"));
+        assert!(rates.take(often, 3, start) && rates.take(once, 1, start));
+        rates.forget(start + Duration::from_secs(1));
+        assert!(!rates.buckets.contains_key(&once));
+        assert!(!rates.take(often, 2, start + Duration::from_secs(1)), "a limit that still counts");
+        rates.forget(start + Duration::from_secs(3));
+        assert!(rates.buckets.is_empty());
     }
 }

@@ -72,10 +72,14 @@ impl Network {
 
     /// Another machine: 10.77.0.1, 10.77.0.2, and so on.
     pub fn machine(&mut self) -> Machine {
+        self.machine_at(Ipv4Addr::new(10, 77, 0, self.machines + 1))
+    }
+
+    /// Another machine, with an address that is told apart from everything else.
+    pub fn machine_at(&mut self, address: Ipv4Addr) -> Machine {
         self.machines += 1;
         let (namespace, port) =
             (format!("{}-{}", self.name, self.machines), format!("port{}", self.machines));
-        let address = Ipv4Addr::new(10, 77, 0, self.machines);
         run("ip", &["netns", "add", &namespace]);
         run(
             "ip",

@@ -1,9 +1,14 @@
 //! What a KUBE knows of the devices that were linked through it: its output, its pages, and all of its memory. Needs root.
 
+use std::io::{BufRead as _, BufReader};
+use std::net::Ipv4Addr;
+use std::process::{Child, Stdio};
+
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use halo_testing::memory::{Needle, search_in};
+use halo_testing::namespaces::Machine;
 
-use crate::networks::{Household, LABEL, OWNER, SPACE};
+use crate::networks::{Household, Kube, LABEL, OWNER, SPACE};
 
 /// What a note says.
 const CONTENT: &str = "Buy a difference engine, and do not tell Mr Babbage";
@@ -123,18 +128,54 @@ fn a_kube_that_two_devices_were_linked_through_knows_no_name_no_key_and_no_conte
 
 // threat: 26
 #[test]
-fn addresses_that_devices_tell_each_other_are_sealed_before_a_kube() {
+fn a_kube_that_introduces_keeps_no_address_of_anyone() {
     let mut home = Household::without_turn();
     // Nobody sees these on a packet; the devices offer them to each other.
-    let hidden = ["10.99.171.101", "10.99.171.102"];
-    home.ada.machine.add_address(hidden[0].parse().unwrap());
-    home.new.machine.add_address(hidden[1].parse().unwrap());
+    let hidden = [Ipv4Addr::new(10, 99, 171, 101), Ipv4Addr::new(10, 99, 171, 102)];
+    home.ada.machine.add_address(hidden[0]);
+    home.new.machine.add_address(hidden[1]);
     home.link();
     home.ada.goes("direct");
     let kube = home.kube.take().unwrap();
-    let hidden = hidden.map(|address| text("an address", address));
+    // Somebody comes through a proxy, which says for whom.
+    let behind_a_proxy = Ipv4Addr::new(203, 0, 113, 77);
+    let mut proxy = connect_for(&kube, &home.ada.machine, behind_a_proxy);
+    let seen = [home.ada.machine.address(), home.new.machine.address()];
+    let addresses: Vec<Secret> = [seen.as_slice(), &hidden, &[behind_a_proxy]].concat().iter().flat_map(written).collect();
     let nothing: [&str; 0] = [];
-    assert_eq!(found(kube.pid(), &hidden), nothing);
+
+    // While the two talk, and once they are gone.
+    assert_eq!(kube.metric("kube_signal_clients"), 3);
+    assert_eq!(found(kube.pid(), &addresses), nothing);
     let ada = home.ada.daemon.as_ref().unwrap().pid();
-    assert_eq!(found(ada, &hidden).len(), 2, "the devices know both");
+    assert_eq!(found(ada, &[seen.as_slice(), &hidden].concat().iter().flat_map(written).collect::<Vec<_>>()).len(), 8, "the devices know all");
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    home.ada.daemon.take();
+    home.new.daemon.take();
+    while kube.metric("kube_signal_clients") > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(found(kube.pid(), &addresses), nothing);
+}
+
+/// An address as it is written, and as programs keep it.
+fn written(address: &Ipv4Addr) -> [Secret; 2] {
+    [text(&format!("{address} in text"), &address.to_string()), (format!("{address} in bytes"), address.octets().to_vec())]
+}
+
+/// A connection for signalling, as a proxy in front of a KUBE makes it for a client. It stays open.
+fn connect_for(kube: &Kube, from: &Machine, client: Ipv4Addr) -> Child {
+    let host = kube.url.strip_prefix("ws://").unwrap().strip_suffix("/signal").unwrap();
+    let script = format!(
+        "exec 3<>/dev/tcp/{}; printf 'GET /signal HTTP/1.1\\r\\nHost: {host}\\r\\nX-Forwarded-For: {client}\\r\\n\
+         Connection: Upgrade\\r\\nUpgrade: websocket\\r\\nSec-WebSocket-Version: 13\\r\\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n' >&3; exec cat <&3",
+        host.replace(':', "/")
+    );
+    let mut child = from.command("bash").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut answer = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "HTTP/1.1 101 Switching Protocols\r\n");
+    child
 }

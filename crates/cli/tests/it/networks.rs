@@ -192,11 +192,11 @@ impl Household {
         Self::on(network, a, b)
     }
 
-    /// With a KUBE that introduces, and does nothing else.
+    /// With a KUBE that introduces, and does nothing else. The devices' addresses are like nothing else in memory.
     pub(crate) fn without_turn() -> Self {
         let mut network = Network::new();
-        let (a, b, third) = (network.machine(), network.machine(), network.machine());
-        Self::with(Kube::start_with(third, "off"), network, a, b)
+        let [a, b] = [[198, 51, 100, 171], [203, 0, 113, 235]].map(|address| network.machine_at(address.into()));
+        Self::with(Kube::start_with(network.machine(), "off"), network, a, b)
     }
 
     fn on(mut network: Network, a: Machine, b: Machine) -> Self {

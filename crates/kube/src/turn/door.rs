@@ -19,6 +19,7 @@ use stun::message::{
 };
 use stun::textattrs::{Nonce, Realm, Username};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 use webrtc_util::Conn;
 
 use super::ledger::{Asker, Ledger};
@@ -31,6 +32,8 @@ const NONCE_LIFE: Duration = Duration::from_secs(25 * 60);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Answers to strangers: so many a second from one block of addresses, and so many at once.
 const STRANGERS: (u32, u32) = (20, 200);
+/// How often it forgets the blocks of addresses that no limit counts any more.
+const FORGETTING: Duration = Duration::from_secs(60);
 /// Our own question to the server comes from here, where nobody else can be.
 const OURSELVES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -44,6 +47,7 @@ pub(super) struct Door {
 struct State {
     blocks: Blocks,
     rates: Rates,
+    forgot: Instant,
     nonce: Option<(String, Instant)>,
     previous: Option<String>,
     asked: Option<Instant>,
@@ -64,6 +68,7 @@ impl Door {
         let state = State {
             blocks: Blocks::new(key),
             rates: Rates::new(STRANGERS.0, STRANGERS.1),
+            forgot: Instant::now(),
             nonce: None,
             previous: None,
             asked: None,
@@ -73,6 +78,16 @@ impl Door {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets blocks of addresses that are within their limits again, when it is time to.
+    fn forget(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        if now.duration_since(state.forgot) >= FORGETTING {
+            state.rates.forget(now);
+            state.forgot = now;
+        }
     }
 
     /// Our question for a nonce, when it is time for a new one.
@@ -194,6 +209,8 @@ impl Setter for Reason {
 #[async_trait]
 impl Conn for Door {
     async fn recv_from(&self, buffer: &mut [u8]) -> webrtc_util::Result<(usize, SocketAddr)> {
+        // The server comes for the next packet when it is done with the last one.
+        self.ledger.answered();
         loop {
             if let Some(question) = self.question()
                 && let Some(start) = buffer.get_mut(..question.len())
@@ -201,7 +218,9 @@ impl Conn for Door {
                 start.copy_from_slice(&question);
                 return Ok((question.len(), OURSELVES));
             }
-            let (length, source) = match self.socket.recv_from(buffer).await {
+            self.forget();
+            let Ok(received) = timeout(FORGETTING, self.socket.recv_from(buffer)).await else { continue };
+            let (length, source) = match received {
                 Ok(got) => got,
                 // Somebody's port was closed before our answer came (Windows says so here).
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,

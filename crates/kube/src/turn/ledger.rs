@@ -101,6 +101,11 @@ impl Ledger {
         fits
     }
 
+    /// The request is answered: who asked is nobody's business any more.
+    pub(crate) fn answered(&self) {
+        self.accounts().asking = None;
+    }
+
     /// Books a relayed address to whoever asks; it is given back when the lease is dropped.
     pub(crate) fn lease(&self) -> Option<Lease> {
         let mut accounts = self.accounts();

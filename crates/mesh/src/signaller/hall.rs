@@ -152,6 +152,11 @@ impl Hall {
         }
     }
 
+    /// Forgets the blocks that no limit counts any more.
+    pub(crate) fn forget(&mut self, now: Instant) {
+        self.arrivals.forget(now);
+    }
+
     /// Connections and topics, for `/metrics`.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.clients.len(), self.topics.len())

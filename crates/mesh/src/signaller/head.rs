@@ -42,6 +42,7 @@ impl Head {
 
 /// Reads a head. The caller bounds the time.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, HeadError> {
+    // Read in place: a second buffer would stay for as long as the connection does.
     let mut bytes = Vec::with_capacity(1024);
     loop {
         if let Some(head) = parse(&bytes)? {
@@ -50,10 +51,8 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Head, 
         if bytes.len() >= LONGEST {
             return Err(HeadError::Bad(431));
         }
-        let mut more = [0; 1024];
-        match stream.read(&mut more).await {
-            Ok(0) | Err(_) => return Err(HeadError::Gone),
-            Ok(length) => bytes.extend_from_slice(more.get(..length).unwrap_or_default()),
+        if !matches!(stream.read_buf(&mut bytes).await, Ok(length) if length > 0) {
+            return Err(HeadError::Gone);
         }
     }
 }
@@ -75,12 +74,20 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, HeadError> {
     }
     let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut request = Request::builder().method(method).uri(parsed.path.unwrap_or_default()).version(version);
-    for header in parsed.headers.iter() {
+    // Others are nobody's business: proxies write there whom they ask for.
+    for header in parsed.headers.iter().filter(|header| is_wanted(header.name)) {
         request = request.header(header.name, header.value);
     }
     let request = request.body(()).map_err(|_| HeadError::Bad(400))?;
     let rest = bytes.get(length..).unwrap_or_default().to_vec();
     Ok(Some(Head { request, rest }))
+}
+
+/// Whether the handshake of RFC 6455 needs it.
+fn is_wanted(header: &str) -> bool {
+    ["Connection", "Upgrade", "Sec-WebSocket-Version", "Sec-WebSocket-Key"]
+        .iter()
+        .any(|name| header.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

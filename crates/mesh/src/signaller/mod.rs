@@ -1,7 +1,8 @@
 //! The server that introduces peers to each other: a KUBE's, and the one that a wallet runs on the local network.
 //!
 //! It forwards what it cannot read between connections that named the same topic (its hall), and forgets it. It
-//! writes no log about a client, and keeps no address: limits count hashes of blocks of addresses.
+//! writes no log about a client, and keeps no address: limits count hashes of blocks of addresses, and those are
+//! forgotten a minute or two after the last connection from there (`docs/decisions/0029-addresses.md`).
 //!
 //! Everything is bounded: connections, topics, messages (64 KiB), what waits for a client that reads slowly, the
 //! time that a connection may be silent, and bytes a second. Who sends faster than its rate is read slower; what does
@@ -12,10 +13,11 @@ mod head;
 mod queue;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -23,7 +25,7 @@ use halo_protocol::signal::{ClientMessage, IceServer, LONGEST_MESSAGE, Refusal, 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -31,13 +33,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
+use zeroize::Zeroize;
 
 pub use hall::HallLimits;
 use hall::{ClientId, Hall, Outgoing};
 use head::{Head, HeadError};
 use queue::{Queue, Waiting};
 
-use crate::limits::{Blocks, Bucket};
+use crate::limits::{Block, Blocks, Bucket};
 
 /// Where signalling is served.
 pub const PATH: &str = "/signal";
@@ -153,6 +156,8 @@ struct Totals {
 
 /// Connections at once that have not finished their request.
 const MOST_STRANGERS: usize = 512;
+/// How often it forgets the blocks of addresses that no limit counts any more.
+const FORGETTING: Duration = Duration::from_secs(60);
 
 impl Signaller {
     /// A signaller without connections.
@@ -182,16 +187,21 @@ impl Signaller {
     pub async fn serve(&self, listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<()> {
         let mut closing = self.inner.closing.subscribe();
         let mut connections = JoinSet::new();
+        let mut forgetting = tokio::time::interval(FORGETTING);
         let outcome = loop {
             let Ok(stranger) = Arc::clone(&self.inner.strangers).acquire_owned().await else {
                 break Ok(());
             };
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = poll_fn(|context| self.accept(&listener, context)) => accepted,
                 _ = closing.wait_for(|closing| *closing) => break Ok(()),
                 Some(_) = connections.join_next() => continue,
+                _ = forgetting.tick() => {
+                    self.state().hall.forget(Instant::now());
+                    continue;
+                }
             };
-            let (stream, address) = match accepted {
+            let (stream, block) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) if passes(&error) => {
                     // Out of descriptors: those who are here finish first.
@@ -206,10 +216,10 @@ impl Signaller {
             connections.spawn(async move {
                 let patience = signaller.inner.config.patience.head;
                 match tls {
-                    None => signaller.receive(stream, address.ip(), stranger, patience).await,
+                    None => signaller.receive(stream, block, stranger, patience).await,
                     Some(tls) => {
                         if let Ok(Ok(stream)) = timeout(patience, tls.accept(stream)).await {
-                            signaller.receive(stream, address.ip(), stranger, patience).await;
+                            signaller.receive(stream, block, stranger, patience).await;
                         }
                     }
                 }
@@ -217,6 +227,20 @@ impl Signaller {
         };
         while connections.join_next().await.is_some() {}
         outcome
+    }
+
+    /// A connection, and the block of addresses that it comes from. The address itself is nowhere afterwards, not even
+    /// on the stack.
+    fn accept(
+        &self,
+        listener: &TcpListener,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, Block)>> {
+        let accepted = accept_from_block(&self.inner.blocks, listener, context);
+        if accepted.is_ready() {
+            wipe_stack();
+        }
+        accepted
     }
 
     /// Tells everybody that it closes, and ends all connections.
@@ -247,7 +271,7 @@ impl Signaller {
     async fn receive<S>(
         &self,
         mut stream: S,
-        address: IpAddr,
+        block: Block,
         stranger: tokio::sync::OwnedSemaphorePermit,
         patience: Duration,
     ) where
@@ -256,7 +280,7 @@ impl Signaller {
         let read = timeout(patience, head::read(&mut stream)).await;
         drop(stranger);
         let page = match read {
-            Ok(Ok(head)) if head.path() == PATH => return self.meet(stream, head, address).await,
+            Ok(Ok(head)) if head.path() == PATH => return self.meet(stream, head, block).await,
             Ok(Ok(head)) => (self.inner.config.pages)(head.path(), &self.counts())
                 .unwrap_or_else(|| plain(404, "there is nothing here\n")),
             Ok(Err(HeadError::Bad(status))) => plain(status, "this request cannot be read\n"),
@@ -266,7 +290,7 @@ impl Signaller {
         let _ = timeout(patience, respond(&mut stream, &page)).await;
     }
 
-    async fn meet<S>(&self, mut stream: S, head: Head, address: IpAddr)
+    async fn meet<S>(&self, mut stream: S, head: Head, block: Block)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -276,7 +300,6 @@ impl Signaller {
             let _ = timeout(patience, respond(&mut stream, &page)).await;
             return;
         };
-        let block = self.inner.blocks.of(address);
         let arrived = self.state().hall.arrive(block, Instant::now());
         let Ok(id) = arrived else {
             self.inner.totals.refused.fetch_add(1, Ordering::Relaxed);
@@ -439,6 +462,23 @@ impl Signaller {
             }
         }
     }
+}
+
+/// The only place that sees an address. Never inlined: what it leaves on the stack is below its caller.
+#[inline(never)]
+fn accept_from_block(
+    blocks: &Blocks,
+    listener: &TcpListener,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<(TcpStream, Block)>> {
+    listener.poll_accept(context).map_ok(|(stream, address)| (stream, blocks.of(address.ip())))
+}
+
+/// Overwrites what functions that have returned left on the stack.
+#[inline(never)]
+fn wipe_stack() {
+    let mut left = [0_u8; 32 * 1024];
+    left.zeroize();
 }
 
 /// Removes a client however its conversation ends.
