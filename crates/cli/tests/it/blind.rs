@@ -141,14 +141,19 @@ fn a_kube_that_introduces_keeps_no_address_of_anyone() {
     let behind_a_proxy = Ipv4Addr::new(203, 0, 113, 77);
     let mut proxy = connect_for(&kube, &home.ada.machine, behind_a_proxy);
     let seen = [home.ada.machine.address(), home.new.machine.address()];
-    let addresses: Vec<Secret> = [seen.as_slice(), &hidden, &[behind_a_proxy]].concat().iter().flat_map(written).collect();
+    let addresses: Vec<Secret> =
+        [seen.as_slice(), &hidden, &[behind_a_proxy]].concat().iter().flat_map(written).collect();
     let nothing: [&str; 0] = [];
 
-    // While the two talk, and once they are gone.
-    assert_eq!(kube.metric("kube_signal_clients"), 3);
+    // While the two talk, and once they are gone. Nobody else has come yet, whose address would be over theirs.
     assert_eq!(found(kube.pid(), &addresses), nothing);
+    assert_eq!(kube.metric("kube_signal_clients"), 3);
     let ada = home.ada.daemon.as_ref().unwrap().pid();
-    assert_eq!(found(ada, &[seen.as_slice(), &hidden].concat().iter().flat_map(written).collect::<Vec<_>>()).len(), 8, "the devices know all");
+    assert_eq!(
+        found(ada, &[seen.as_slice(), &hidden].concat().iter().flat_map(written).collect::<Vec<_>>()).len(),
+        8,
+        "the devices know all"
+    );
     proxy.kill().unwrap();
     proxy.wait().unwrap();
     home.ada.daemon.take();
@@ -161,7 +166,10 @@ fn a_kube_that_introduces_keeps_no_address_of_anyone() {
 
 /// An address as it is written, and as programs keep it.
 fn written(address: &Ipv4Addr) -> [Secret; 2] {
-    [text(&format!("{address} in text"), &address.to_string()), (format!("{address} in bytes"), address.octets().to_vec())]
+    [
+        text(&format!("{address} in text"), &address.to_string()),
+        (format!("{address} in bytes"), address.octets().to_vec()),
+    ]
 }
 
 /// A connection for signalling, as a proxy in front of a KUBE makes it for a client. It stays open.

@@ -195,7 +195,8 @@ impl Household {
     /// With a KUBE that introduces, and does nothing else. The devices' addresses are like nothing else in memory.
     pub(crate) fn without_turn() -> Self {
         let mut network = Network::new();
-        let [a, b] = [[198, 51, 100, 171], [203, 0, 113, 235]].map(|address| network.machine_at(address.into()));
+        let [a, b] =
+            [[198, 51, 100, 171], [203, 0, 113, 235]].map(|address| network.machine_at(address.into()));
         Self::with(Kube::start_with(network.machine(), "off"), network, a, b)
     }
 
