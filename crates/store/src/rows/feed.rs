@@ -113,6 +113,32 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// How many of the blocks from a number on, at most `most`, are wanted by somebody who sees how long their payloads
+    /// are and which of them have a signature. What is not looked at is not read, nor is any payload.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn count_blocks(
+        &self,
+        feed: &[u8; 32],
+        from: u64,
+        most: usize,
+        wanted: impl FnOnce(&mut dyn Iterator<Item = (usize, bool)>) -> usize,
+    ) -> Result<usize, StoreError> {
+        let mut query = self.connection().prepare_cached(
+            "SELECT length(sealed), typeof(signature) = 'blob' FROM block WHERE feed = ?1 AND sequence >= ?2
+             ORDER BY sequence LIMIT ?3",
+        )?;
+        let rows = query.query_map(params![feed, number(from), number(most as u64)], |row| {
+            Ok((usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX), row.get(1)?))
+        })?;
+        let mut failed = None;
+        let mut sizes = rows.map_while(|row| row.map_err(|error| failed = Some(error)).ok());
+        let count = wanted(&mut sizes);
+        drop(sizes);
+        failed.map_or(Ok(count), |error| Err(error.into()))
+    }
+
     /// One block of a feed.
     ///
     /// # Errors

@@ -60,23 +60,16 @@ impl Blocks for Here<'_> {
         most: usize,
         bytes: usize,
     ) -> Option<(Vec<Block>, Option<SignedHead>)> {
-        let rows = |most| self.store.blocks(feed.as_bytes(), from, most).ok();
-        let mut found = rows(most)?;
+        // Sizes first: what does not fit is not read.
+        let count = |sizes: &mut dyn Iterator<Item = (usize, bool)>| fitting(sizes, most, bytes);
+        let fit = match self.store.count_blocks(feed.as_bytes(), from, LONGEST_RUN, count).ok()? {
+            // Without a head at all.
+            0 => LONGEST_RUN,
+            fit => fit,
+        };
+        let found = self.store.blocks(feed.as_bytes(), from, fit).ok()?;
         if found.first()?.sequence != from {
             return None;
-        }
-        let sizes = |rows: &[halo_store::BlockRow]| {
-            let each = rows.iter().map(|row| (row.sealed.len(), row.signature.is_some()));
-            fitting(each, most, bytes)
-        };
-        let mut fit = sizes(&found);
-        if fit == 0 && found.len() == most {
-            // The first head is farther than that.
-            found = rows(LONGEST_RUN)?;
-            fit = sizes(&found);
-        }
-        if fit > 0 {
-            found.truncate(fit);
         }
         run_of(found).ok()
     }
