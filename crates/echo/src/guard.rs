@@ -15,7 +15,7 @@ const ROWS_OF_A_BYTE: u64 = 4;
 const MOST_ROWS_EVER: u64 = 16_000_000;
 /// What all deflated parts of one message may come to.
 const MOST_INFLATED: usize = 64 * 1024 * 1024;
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+pub(crate) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DEFLATED: u64 = 8;
 
 type Checked<T> = Result<T, &'static str>;
@@ -100,7 +100,8 @@ fn document(body: &mut Reader<'_>, most: u64, inflated: &mut usize) -> Checked<(
     body.read_columns(&operations, &limits, inflated)
 }
 
-fn inflate(bytes: &[u8], inflated: &mut usize) -> Checked<Vec<u8>> {
+/// Inflates, adding to what was inflated before.
+pub(crate) fn inflate(bytes: &[u8], inflated: &mut usize) -> Checked<Vec<u8>> {
     let left = MOST_INFLATED.saturating_sub(*inflated);
     let whole = miniz_oxide::inflate::decompress_to_vec_with_limit(bytes, left)
         .map_err(|_| "a deflated part is broken, or too large")?;
@@ -114,23 +115,37 @@ struct Limits {
     rows: u64,
 }
 
-struct Reader<'a>(&'a [u8]);
+/// Bytes, read one behind the other.
+pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Checked<&'a [u8]> {
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// What was not read yet.
+    pub(crate) const fn left(&self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, length: usize) -> Checked<&'a [u8]> {
         let (taken, left) = self.0.split_at_checked(length).ok_or("it is cut short")?;
         self.0 = left;
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Checked<u8> {
+    pub(crate) fn byte(&mut self) -> Checked<u8> {
         let (first, left) = self.0.split_first().ok_or("it is cut short")?;
         self.0 = left;
         Ok(*first)
     }
 
     /// LEB128; a signed one is read by [`Self::signed`].
-    fn number(&mut self) -> Checked<u64> {
+    pub(crate) fn number(&mut self) -> Checked<u64> {
         let mut number: u64 = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -142,7 +157,7 @@ impl<'a> Reader<'a> {
         Err("a number is too long")
     }
 
-    fn signed(&mut self) -> Checked<i64> {
+    pub(crate) fn signed(&mut self) -> Checked<i64> {
         let mut number: i64 = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -3,6 +3,7 @@
 //! Pure: no clock, no randomness, no files. Bytes come in from apps and other devices, so everything that reads them
 //! has limits. What is in memory here is a view; whoever keeps the documents says when something is durable.
 
+mod columns;
 mod document;
 mod error;
 mod fresh;
