@@ -180,8 +180,8 @@ pub(crate) fn keep_made(
     made: &BTreeMap<DocumentId, NewDocument>,
 ) -> Result<(), StoreError> {
     for (id, NewDocument { bytes, items, .. }) in made {
-        tx.save_document(space, id.as_bytes(), bytes)?;
-        tx.put_items(space, id.as_bytes(), items)?;
+        tx.make_document(space, id.as_bytes(), bytes)?;
+        tx.add_items(space, id.as_bytes(), items)?;
     }
     tx.grow_space(space, made.values().map(|made| size(made.bytes.len())).sum())
 }

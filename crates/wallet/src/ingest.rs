@@ -4,6 +4,7 @@
 //! none, a credential that is not genuine) is left out and noted, and holds up nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
 
 use halo_echo::replication::{Ready, ReplicaError, Room};
 use halo_echo::{Change, Document, DocumentId, EchoError, NewDocument, SpaceId};
@@ -23,6 +24,9 @@ use crate::open::Open;
 use crate::request::GrantId;
 use crate::shares::Share;
 use crate::view::Event;
+
+/// So many new documents are read by two threads.
+const MANY: usize = 256;
 
 /// What came of a run of blocks.
 #[derive(Debug, Default)]
@@ -58,6 +62,9 @@ pub(crate) enum IngestError {
     #[error(transparent)]
     Here(#[from] WalletError),
 }
+
+/// Changes of one document, in order.
+type Said = Vec<Vec<u8>>;
 
 /// What the payloads of a run ask for, besides changes of documents.
 #[derive(Default)]
@@ -197,9 +204,9 @@ impl Open {
         head: Option<&SignedHead>,
         ready: Vec<Ready>,
     ) -> Result<(Vec<DocumentId>, Aside), WalletError> {
-        let mut coming: BTreeMap<DocumentId, Vec<Vec<u8>>> = BTreeMap::new();
-        let mut made: BTreeMap<DocumentId, NewDocument> = BTreeMap::new();
-        let mut beginning = None;
+        let mut coming: BTreeMap<DocumentId, Said> = BTreeMap::new();
+        // Documents that are not here, and that one change makes as far as it is known yet.
+        let mut fresh_ones: BTreeMap<DocumentId, Vec<u8>> = BTreeMap::new();
         let mut aside = Aside::default();
         let halo = self.halo()?;
         for ready in ready {
@@ -208,15 +215,13 @@ impl Open {
                 let Ok(document) = DocumentId::from_bytes(&change.document) else { continue };
                 if let Some(coming) = coming.get_mut(&document) {
                     coming.push(change.bytes);
-                } else if let Some(made) = made.remove(&document) {
+                } else if let Some(first) = fresh_ones.remove(&document) {
                     // It goes on at once.
-                    coming.insert(document, vec![made.bytes, change.bytes]);
-                } else if !self.spaces.is_there(&self.store, document)?
-                    && let Some(new) = NewDocument::read(document, &change.bytes, &mut beginning)
-                {
-                    made.insert(document, new);
-                } else {
+                    coming.insert(document, vec![first, change.bytes]);
+                } else if self.spaces.is_there(&self.store, document)? {
                     coming.insert(document, vec![change.bytes]);
+                } else {
+                    fresh_ones.insert(document, change.bytes);
                 }
             }
             // Only the HALO space says who is who.
@@ -233,6 +238,8 @@ impl Open {
                 aside.shares.extend(ours.filter(|share| self.is_for_us(share)));
             }
         }
+        let (made, others) = read_new(fresh_ones);
+        coming.extend(others);
         let mut changes = BTreeMap::new();
         for (document, said) in coming {
             let taken = self.take_changes(space, document, &said)?;
@@ -379,6 +386,37 @@ impl Open {
         done.revoked.extend(before.into_iter().filter(|id| !self.grants.contains_key(id)));
         Ok(())
     }
+}
+
+/// Reads documents that are not here yet: those that say one thing once, and of all others the bytes.
+fn read_new(
+    documents: BTreeMap<DocumentId, Vec<u8>>,
+) -> (BTreeMap<DocumentId, NewDocument>, BTreeMap<DocumentId, Said>) {
+    let documents: Vec<(DocumentId, Vec<u8>)> = documents.into_iter().collect();
+    let read = |some: &[(DocumentId, Vec<u8>)]| {
+        let mut beginning = None;
+        let each = some.iter().map(|(id, bytes)| NewDocument::read(*id, bytes, &mut beginning));
+        each.collect::<Vec<_>>()
+    };
+    let here = if documents.len() < MANY { documents.len() } else { documents.len() / 2 };
+    let (here, beside) = documents.split_at(here);
+    let found = thread::scope(|scope| {
+        let thread = (!beside.is_empty())
+            .then(|| thread::Builder::new().spawn_scoped(scope, || read(beside)).ok())
+            .flatten();
+        let mut found = read(here);
+        let others = thread.and_then(|thread| thread.join().ok());
+        found.extend(others.unwrap_or_else(|| read(beside)));
+        found
+    });
+    let (mut made, mut left) = (BTreeMap::new(), BTreeMap::new());
+    for ((id, bytes), found) in documents.into_iter().zip(found) {
+        match found {
+            Some(new) => drop(made.insert(id, new)),
+            None => drop(left.insert(id, vec![bytes])),
+        }
+    }
+    (made, left)
 }
 
 /// Both branches of a feed that splits: what was kept, and what came.

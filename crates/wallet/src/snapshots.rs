@@ -6,8 +6,10 @@
 //!
 //! The rule guarded here: of a snapshot that is not genuine nothing is believed, and nothing stays.
 
+use std::collections::BTreeMap;
+
 use halo_echo::replication::SnapshotOffer;
-use halo_echo::{Document, DocumentId, Item, SpaceId};
+use halo_echo::{Beginning, Document, DocumentId, Item, NewDocument, SpaceId};
 use halo_protocol::feed::{BlockHeader, EpochId, Payload};
 use halo_protocol::snapshot::{
     LONGEST_PART, LONGEST_SNAPSHOT, Reach, SignedSnapshot, SnapshotError, Unpacked, length,
@@ -20,6 +22,7 @@ use crate::compaction::drop_covered;
 use crate::contents::ContentKeys;
 use crate::error::WalletError;
 use crate::feeds::damaged;
+use crate::held::keep_made;
 use crate::ingest::Ingested;
 use crate::open::Open;
 use crate::spaces::NO_SPACE;
@@ -169,6 +172,7 @@ impl Open {
         let mut done = Ingested::default();
         write_with(&mut self.store, |tx| {
             let (mut all, mut at, mut part) = (Unpacked::default(), 0, 0);
+            let mut beginning = None;
             loop {
                 let sealed = {
                     // Read through the transaction, which alone has the store now.
@@ -187,7 +191,7 @@ impl Open {
                 // The last document may go on in the next part.
                 let open_end = if is_last { None } else { all.documents.pop() };
                 for (document, bytes) in all.documents.drain(..) {
-                    done.documents.extend(take_document(tx, &name, &document, &bytes)?);
+                    done.documents.extend(take_document(tx, &name, &document, &bytes, &mut beginning)?);
                 }
                 all.documents.extend(open_end);
                 if is_last {
@@ -325,9 +329,16 @@ fn take_document(
     space: &str,
     document: &[u8; 16],
     bytes: &[u8],
+    beginning: &mut Option<Beginning>,
 ) -> Result<Option<DocumentId>, WalletError> {
     let id = DocumentId::from_bytes(document)?;
     let before = tx.document(space, document)?.concat();
+    if before.is_empty()
+        && let Some(new) = NewDocument::read(id, bytes, beginning)
+    {
+        keep_made(tx, space, &BTreeMap::from([(id, new)]))?;
+        return Ok(Some(id));
+    }
     let mut held = Document::load(&before)?;
     if held.take_whole(bytes)?.known && !before.is_empty() {
         return Ok(None);

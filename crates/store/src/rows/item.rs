@@ -294,13 +294,7 @@ impl Tx<'_> {
                         .execute(params![old.number, json, item.deleted])?;
                     self.put_terms(space, old.number, Some(&read(&old.json)?), Some(item))?;
                 }
-                None => {
-                    self.connection()
-                        .prepare_cached("INSERT INTO item (space, id, document, json, deleted) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                        .execute(params![space, item.id, document, json, item.deleted])?;
-                    let number = self.connection().last_insert_rowid();
-                    self.put_terms(space, number, None, Some(item))?;
-                }
+                None => self.add_item(space, document, item, &json)?,
             }
         }
         for gone in kept.into_values() {
@@ -308,6 +302,33 @@ impl Tx<'_> {
             self.connection().prepare_cached("DELETE FROM item WHERE number = ?1")?.execute([gone.number])?;
         }
         Ok(())
+    }
+
+    /// Puts the items of a document that had none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn add_items(&mut self, space: &str, document: &[u8; 16], items: &[Item]) -> Result<(), StoreError> {
+        items.iter().try_for_each(|item| {
+            let json = serde_json::to_string(item).map_err(|_| damaged())?;
+            self.add_item(space, document, item, &json)
+        })
+    }
+
+    fn add_item(
+        &mut self,
+        space: &str,
+        document: &[u8; 16],
+        item: &Item,
+        json: &str,
+    ) -> Result<(), StoreError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO item (space, id, document, json, deleted) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![space, item.id, document, json, item.deleted])?;
+        let number = self.connection().last_insert_rowid();
+        self.put_terms(space, number, None, Some(item))
     }
 
     /// Makes terms and words of all items of a space anew.

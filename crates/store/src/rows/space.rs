@@ -251,6 +251,28 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Saves a document that is not there yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if it is; [`StoreError::DiskFull`], [`StoreError::Io`].
+    pub fn make_document(
+        &mut self,
+        space: &str,
+        document: &[u8; 16],
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let made = self
+            .connection()
+            .prepare_cached(
+                "INSERT INTO document (id, space, saved) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![document, space, bytes])?;
+        if made == 0 {
+            return Err(StoreError::Refused { what: "there is such a document" });
+        }
+        Ok(())
+    }
+
     /// Adds a change to a document.
     ///
     /// # Errors
