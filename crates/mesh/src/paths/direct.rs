@@ -36,6 +36,9 @@ const RECEIVE_BUFFER: u32 = 16 * 1024 * 1024;
 const CHECK: Duration = Duration::from_millis(20);
 /// Checks of one candidate before it is given up: about as long as by default, at a tenth of the pace.
 const MOST_CHECKS: u16 = 150;
+/// A way from an address that the peer has not named yet waits so long for one that it has. On a fast network checks
+/// overtake what names them, and by default those ways wait for a second.
+const UNTOLD: Duration = Duration::from_millis(100);
 /// ICE: silence until it is in doubt, then until it is given up, and signs of life.
 const ICE_TIMES: (Duration, Duration, Duration) =
     (Duration::from_secs(8), Duration::from_secs(7), Duration::from_secs(4));
@@ -105,6 +108,7 @@ enum Event {
 
 struct Callbacks {
     events: mpsc::Sender<Event>,
+    sockets: RoomySockets,
 }
 
 #[async_trait::async_trait]
@@ -117,6 +121,10 @@ impl PeerConnectionEventHandler for Callbacks {
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        if state == RTCPeerConnectionState::Connected {
+            // Here, and not where it is heard: the driver goes to sleep next.
+            self.sockets.connected();
+        }
         let _ = self.events.try_send(Event::State(state));
     }
 
@@ -146,6 +154,7 @@ impl Attempt {
         let settings = SettingEngineBuilder::new()
             .with_ice_timeouts(Some(disconnected), Some(failed), Some(keepalive))
             .with_ice_connection_attempts(Some(CHECK), Some(MOST_CHECKS))
+            .with_prflx_acceptance_min_wait(Some(UNTOLD))
             .with_sctp_max_receive_buffer_size(RECEIVE_BUFFER)
             .with_include_loopback_candidate(options.loopback)
             .build();
@@ -154,11 +163,12 @@ impl Attempt {
             addresses.push("127.0.0.1:0".to_owned());
         }
         let (callbacks, events) = mpsc::channel(256);
+        let sockets = RoomySockets::default();
         let peer = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_setting_engine(settings)
-            .with_runtime(Arc::new(RoomySockets))
-            .with_handler(Arc::new(Callbacks { events: callbacks }))
+            .with_runtime(Arc::new(sockets.clone()))
+            .with_handler(Arc::new(Callbacks { events: callbacks, sockets }))
             .with_udp_addrs(addresses)
             .with_data_channel_send_buffer_limit(IN_FLIGHT)
             .build()
