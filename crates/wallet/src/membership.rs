@@ -108,7 +108,7 @@ impl Open {
     pub(crate) fn admit_own_feed(&mut self, space: SpaceId) -> Result<(), WalletError> {
         let row = self.spaces.rows.get(&space).ok_or(NO_SPACE)?;
         let key = SpaceKey::from_bytes(&row.key).map_err(damaged)?;
-        let own = self.keys.feed(&key)?.feed_key();
+        let own = self.feeds(space)?.own();
         if self.state.feeds.get(&key).is_some_and(|feeds| feeds.contains_key(&own)) {
             return Ok(());
         }
