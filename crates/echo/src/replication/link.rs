@@ -28,7 +28,7 @@ pub const WINDOW: u64 = 4_096;
 /// Bytes of blocks that may be on their way to one peer in one space; one block may be larger.
 pub const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes of blocks in one message; one block may be larger.
-const BATCH_BYTES: usize = 768 * 1024;
+const BATCH_BYTES: usize = 256 * 1024;
 /// So long after what was sent was sent once more, a peer that wishes it again waits.
 pub const PAUSE: Duration = Duration::from_secs(1);
 /// Content keys that one peer may lack at once.

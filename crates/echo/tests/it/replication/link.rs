@@ -179,7 +179,7 @@ fn runs(effects: &[Effect]) -> Vec<(u64, u64)> {
 /// Large blocks: two are a message.
 fn large(length: usize) -> Owner {
     let mut owner = Owner::new(1);
-    (0..length).for_each(|_| owner.say(&vec![7; 360 * 1024], OPEN, &[]));
+    (0..length).for_each(|_| owner.say(&vec![7; 120 * 1024], OPEN, &[]));
     owner
 }
 
@@ -537,7 +537,7 @@ fn nothing_is_read_for_which_there_is_no_room_and_it_goes_on_once_there_is() {
         (runs(&effects), effects.contains(&Effect::Held(Urgency::Data)))
     };
     assert_eq!(say(Input::Message(have), 0), (vec![], true));
-    assert_eq!(say(Input::Grown, 900 * 1024), (vec![(0, 1), (2, 2)], true), "as much as there is room for");
+    assert_eq!(say(Input::Grown, 300 * 1024), (vec![(0, 1), (2, 2)], true), "as much as there is room for");
     assert_eq!(say(Input::Grown, 0), (vec![], true));
     assert_eq!(say(Input::Grown, usize::MAX), (vec![(3, 4), (5, 6), (7, 7)], false));
     assert_eq!(say(Input::Grown, 0), (vec![], false), "nothing more is to be said");
