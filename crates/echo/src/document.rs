@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use automerge::{
-    Automerge, AutomergeError, ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding, hydrate,
-    transaction::Transactable,
+    Automerge, AutomergeError, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue, TextEncoding,
+    ValueRef, transaction::Transactable,
 };
 use serde_json::{Map, Value};
 
@@ -241,11 +241,12 @@ impl Document {
     pub fn versions(&self, item: &str, most: usize) -> Vec<Version> {
         let mut versions: Vec<Version> = Vec::new();
         let Ok(Some((_, objects))) = self.inner.get(ROOT, "objects") else { return versions };
-        let Ok(Some((_, object))) = self.inner.get(&objects, item) else { return versions };
+        let Ok(Some((automerge::Value::Object(kind), object))) = self.inner.get(&objects, item) else {
+            return versions;
+        };
         for change in self.inner.get_changes(&[]).iter().rev().take(LONGEST_HISTORY) {
             // Before the item was there, there is nothing to read.
-            let Ok(then) = ReadDoc::hydrate(&self.inner, &object, Some(&[change.hash()])) else { break };
-            let then = json(then, DEEPEST);
+            let then = read(&self.inner, (&object, kind), Some(&[change.hash()]), DEEPEST);
             let Some(data) = then.get("data").cloned() else { break };
             let deleted = then.pointer("/system/deleted").and_then(Value::as_bool).unwrap_or_default();
             let version = Version {
@@ -295,7 +296,7 @@ impl Document {
     pub fn objects(&self) -> Value {
         guard::caught(|| match self.inner.get(ROOT, "objects") {
             Ok(Some((automerge::Value::Object(ObjType::Map), id))) => {
-                Ok(ReadDoc::hydrate(&self.inner, &id, None).map_or(Value::Null, |found| json(found, DEEPEST)))
+                Ok(read(&self.inner, (&id, ObjType::Map), None, DEEPEST))
             }
             _ => Ok(Value::Null),
         })
@@ -303,21 +304,48 @@ impl Document {
     }
 }
 
-pub(crate) fn json(value: hydrate::Value, depth: usize) -> Value {
-    if depth == 0 {
-        return Value::Null;
-    }
-    match value {
-        hydrate::Value::Scalar(scalar) => scalar_json(scalar),
-        hydrate::Value::Text(text) => Value::String(text.to_string()),
-        hydrate::Value::List(list) => {
-            Value::Array(list.iter().map(|entry| json(entry.value.clone(), depth - 1)).collect())
+/// What is in an object, now or at some heads, as JSON: texts as strings, bytes as base64, and nothing for what is deeper
+/// than `depth`. Automerge's own way to read all of it goes as deep as the object does, which the stack does not.
+pub(crate) fn read(
+    document: &Automerge,
+    (object, kind): (&ObjId, ObjType),
+    heads: Option<&[ChangeHash]>,
+    depth: usize,
+) -> Value {
+    let inner = |value: ValueRef<'_>, id: &dyn Fn() -> ObjId| match value {
+        _ if depth <= 1 => Value::Null,
+        ValueRef::Object(kind) => read(document, (&id(), kind), heads, depth - 1),
+        value @ ValueRef::Scalar(_) => match value.into_value() {
+            automerge::Value::Scalar(scalar) => scalar_json(scalar.into_owned()),
+            automerge::Value::Object(_) => Value::Null,
+        },
+    };
+    match kind {
+        ObjType::Map | ObjType::Table => {
+            let range = match heads {
+                Some(heads) => document.map_range_at(object, .., heads),
+                None => document.map_range(object, ..),
+            };
+            let entry = |entry: automerge::iter::MapRangeItem<'_>| {
+                let value = inner(entry.value.clone(), &|| entry.id());
+                (entry.key.into_owned(), value)
+            };
+            Value::Object(range.map(entry).collect::<Map<_, _>>())
         }
-        hydrate::Value::Map(map) => Value::Object(
-            map.iter()
-                .map(|(key, entry)| (key.clone(), json(entry.value.clone(), depth - 1)))
-                .collect::<Map<_, _>>(),
-        ),
+        ObjType::List => {
+            let range = match heads {
+                Some(heads) => document.list_range_at(object, .., heads),
+                None => document.list_range(object, ..),
+            };
+            Value::Array(range.map(|entry| inner(entry.value.clone(), &|| entry.id())).collect())
+        }
+        ObjType::Text => {
+            let text = match heads {
+                Some(heads) => document.text_at(object, heads),
+                None => document.text(object),
+            };
+            text.map_or(Value::Null, Value::String)
+        }
     }
 }
 
@@ -331,5 +359,29 @@ pub(crate) fn scalar_json(scalar: ScalarValue) -> Value {
         ScalarValue::Boolean(flag) => flag.into(),
         ScalarValue::Bytes(bytes) => data_encoding::BASE64.encode(&bytes).into(),
         ScalarValue::Null | ScalarValue::Unknown { .. } => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use automerge::AutoCommit;
+
+    use super::*;
+
+    // threat: 21
+    #[test]
+    fn a_value_nested_without_end_is_cut_off_and_costs_no_stack() {
+        let mut nested = AutoCommit::new();
+        let mut object = nested.put_object(ROOT, "objects", ObjType::Map).unwrap();
+        for _ in 0..5_000 {
+            object = nested.put_object(&object, "in", ObjType::Map).unwrap();
+        }
+        let document = Document::load(&nested.save()).unwrap();
+        let objects = document.objects();
+        let (mut here, mut depth) = (&objects, 0);
+        while let Some(inner) = here.get("in") {
+            (here, depth) = (inner, depth + 1);
+        }
+        assert_eq!((here, depth), (&Value::Null, DEEPEST));
     }
 }

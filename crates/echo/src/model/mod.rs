@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::document::{DEEPEST, Document, Heads, json};
+use crate::document::{DEEPEST, Document, Heads, read};
 use crate::error::EchoError;
 use crate::write::Pen;
 
@@ -77,9 +77,7 @@ impl Spot<'_> {
     /// [`EchoError::Malformed`] if Automerge refuses, which it has no reason to.
     pub fn json(&self) -> Result<Value, EchoError> {
         Ok(match self.value()? {
-            Some((Stored::Object(_), id)) => {
-                json(ReadDoc::hydrate(self.document, &id, None).map_err(refused)?, DEEPEST)
-            }
+            Some((Stored::Object(kind), id)) => read(self.document, (&id, kind), None, DEEPEST),
             Some((Stored::Scalar(scalar), _)) => crate::document::scalar_json(scalar.into_owned()),
             None => Value::Null,
         })
