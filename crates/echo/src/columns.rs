@@ -64,6 +64,11 @@ pub(crate) struct Change<'a> {
     columns: Vec<(u64, &'a [u8])>,
 }
 
+/// Whether a chunk is a change of which nothing is deflated.
+pub(crate) fn is_plain(chunk: &[u8]) -> bool {
+    chunk.get(8) == Some(&1)
+}
+
 /// What a chunk says, and its name; none if it is none of a change, or another comes behind it.
 pub(crate) fn body(chunk: &[u8]) -> Option<(Cow<'_, [u8]>, [u8; 32])> {
     let mut rest = Reader::of(chunk.strip_prefix(&guard::MAGIC)?);

@@ -60,6 +60,10 @@ impl Beginning {
     fn of(document: &Document, saved: &[u8]) -> Option<Self> {
         let changes = document.view().get_changes(&[]);
         let ([change], Value::Object(items)) = (changes.as_slice(), document.objects()) else { return None };
+        // Nothing in it is about something that would come later: it would be about what is made of it.
+        if document.heads() != [change.hash()] || !is_self_contained(&change.decode()) {
+            return None;
+        }
         match document.view().get(ROOT, "objects") {
             Ok(Some((_, ObjId::Id(number, actor, _)))) if items.is_empty() => Some(Self {
                 saved: saved.to_vec(),
@@ -129,6 +133,23 @@ impl Beginning {
     }
 }
 
+/// Whether each operation is about what operations before it in this change made.
+fn is_self_contained(change: &ExpandedChange) -> bool {
+    let start = change.start_op.get();
+    (start..).zip(&change.operations).all(|(number, operation)| {
+        let is_before = |id: &OpId| *id.actor() == change.actor_id && (start..number).contains(&id.counter());
+        let object = match &operation.obj {
+            ObjectId::Root => true,
+            ObjectId::Id(id) => is_before(id),
+        };
+        let place = match &operation.key {
+            Key::Map(_) | Key::Seq(ElementId::Head) => true,
+            Key::Seq(ElementId::Id(id)) => is_before(id),
+        };
+        object && place && operation.pred.iter().all(is_before)
+    })
+}
+
 impl NewDocument {
     /// Reads a whole document that says one thing once; none for any other. `last` is what the one read before began as:
     /// those that were written together begin alike.
@@ -137,14 +158,14 @@ impl NewDocument {
         if bytes.len() > LARGEST_CHUNK {
             return None;
         }
+        let (first, rest) = guard::first(bytes)?;
+        // What is deflated counts together; and Automerge takes the numbers of actors for granted.
+        if rest.is_empty() || !columns::is_plain(rest) && guard::check(bytes).is_err() {
+            return None;
+        }
         if let Some(found) = last.as_ref().and_then(|beginning| beginning.read(document, bytes)) {
             return Some(found);
         }
-        let (first, rest) = guard::first(bytes)?;
-        if rest.is_empty() {
-            return None;
-        }
-        // Before Automerge sees it, which takes the numbers of actors for granted.
         guard::check(first).ok()?;
         let begin = || Ok(Document::load(first).ok().and_then(|document| Beginning::of(&document, first)));
         last.insert(guard::caught(begin).ok()??).read(document, bytes)
@@ -470,6 +491,58 @@ mod tests {
         let mut change = automerge::Change::try_from(change).unwrap().decode();
         edit(&mut change);
         [beginning.saved.as_slice(), automerge::Change::from(change).raw_bytes()].concat()
+    }
+
+    // threat: 21
+    #[test]
+    fn what_is_about_something_that_comes_later_begins_nothing() {
+        let empty = Document::directory(pen(1), "00").unwrap();
+        assert!(Beginning::of(&empty, &empty.save()).is_some());
+        // Automerge takes it where it does not check itself, and reads something else then.
+        let is_refused = |edit: &dyn Fn(&mut Op, OpId)| {
+            (0..8).all(|ahead| {
+                let mut change = empty.view().get_changes(&[])[0].decode();
+                let next = change.start_op.get() + change.operations.len() as u64;
+                let later = OpId::new(next + ahead, &change.actor_id);
+                edit(change.operations.last_mut().unwrap(), later);
+                !is_self_contained(&change)
+            })
+        };
+        assert!(!is_refused(&|_, _| {}));
+        assert!(
+            is_refused(&|operation, later| operation.pred = vec![later].into()),
+            "it takes something away"
+        );
+        assert!(is_refused(&|operation, later| operation.obj = ObjectId::Id(later)), "it adds something");
+        assert!(is_refused(&|operation, later| {
+            (operation.key, operation.insert) = (Key::Seq(ElementId::Id(later)), true);
+        }));
+    }
+
+    // threat: 21
+    #[test]
+    fn what_is_deflated_counts_together() {
+        use automerge::transaction::Transactable;
+        const MIB: usize = 1024 * 1024;
+        let of = |large: usize| {
+            let mut document = automerge::AutoCommit::new();
+            document.put(ROOT, "large", "a".repeat(large)).unwrap();
+            let objects = document.put_object(ROOT, "objects", ObjType::Map).unwrap();
+            document.commit();
+            let first = document.save();
+            let item = document.put_object(&objects, "A", ObjType::Map).unwrap();
+            let system = document.put_object(&item, "system", ObjType::Map).unwrap();
+            document.put(&system, "kind", "object").unwrap();
+            let data = document.put_object(&item, "data", ObjType::Map).unwrap();
+            document.put(&data, "large", "b".repeat(large)).unwrap();
+            document.commit();
+            [first, document.get_last_local_change().unwrap().clone().bytes().into_owned()].concat()
+        };
+        let id = DocumentId::from_random([1; 16]);
+        assert!(NewDocument::read(id, &of(MIB), &mut None).is_some());
+        let most = of(36 * MIB);
+        assert!(Document::load(&most).is_err());
+        assert!(NewDocument::read(id, &most, &mut None).is_none());
     }
 
     // threat: 21
