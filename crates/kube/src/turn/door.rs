@@ -232,7 +232,7 @@ impl Conn for Door {
                     // Lost answers are asked for again.
                     let _ = self.socket.try_send_to(&answer, source);
                 }
-                Verdict::Drop => {}
+                Verdict::Drop => self.ledger.answered(),
             }
         }
     }
