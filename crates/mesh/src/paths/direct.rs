@@ -38,7 +38,7 @@ const CHECK: Duration = Duration::from_millis(20);
 const MOST_CHECKS: u16 = 150;
 /// A way from an address that the peer has not named yet waits so long for one that it has. On a fast network checks
 /// overtake what names them, and by default those ways wait for a second.
-const UNTOLD: Duration = Duration::from_millis(100);
+const UNTOLD: Duration = Duration::from_millis(300);
 /// ICE: silence until it is in doubt, then until it is given up, and signs of life.
 const ICE_TIMES: (Duration, Duration, Duration) =
     (Duration::from_secs(8), Duration::from_secs(7), Duration::from_secs(4));
@@ -77,6 +77,7 @@ where
                 if let Err(error) = attempt.run(offers, &tell).await {
                     tracing::debug!(%error, "a direct path ended");
                 }
+                attempt.sockets.settled();
                 let _ = timeout(CLOSING, attempt.peer.close()).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "a direct path cannot be opened"),
@@ -91,6 +92,7 @@ type Failure = webrtc::error::Error;
 
 struct Attempt {
     peer: Box<dyn PeerConnection>,
+    sockets: RoomySockets,
     frames: mpsc::Receiver<Vec<u8>>,
     signals: mpsc::Receiver<Signal>,
     events: mpsc::Receiver<Event>,
@@ -168,12 +170,20 @@ impl Attempt {
             .with_configuration(configuration)
             .with_setting_engine(settings)
             .with_runtime(Arc::new(sockets.clone()))
-            .with_handler(Arc::new(Callbacks { events: callbacks, sockets }))
+            .with_handler(Arc::new(Callbacks { events: callbacks, sockets: sockets.clone() }))
             .with_udp_addrs(addresses)
             .with_data_channel_send_buffer_limit(IN_FLIGHT)
             .build()
             .await?;
-        Ok(Self { peer: Box::new(peer), frames, signals, events, early: Vec::new(), described: false })
+        Ok(Self {
+            peer: Box::new(peer),
+            sockets,
+            frames,
+            signals,
+            events,
+            early: Vec::new(),
+            described: false,
+        })
     }
 
     async fn run(&mut self, offers: bool, tell: &impl AsyncTell) -> Result<(), Failure> {
@@ -211,6 +221,7 @@ impl Attempt {
                 () = sleep_until(deadline) => return Ok(()),
             }
         };
+        self.sockets.settled();
         let Some(channel) = channel else { return Ok(()) };
         if !tell.tell(PathEvent::Open { relayed: self.relayed().await }).await {
             return Ok(());

@@ -39,6 +39,11 @@ impl RoomySockets {
         *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
+    /// The moment is over: the channel is open, or is not going to be.
+    pub(super) fn settled(&self) {
+        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn longest_sleep(&self) -> Duration {
         let connected = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
         if connected.is_some_and(|then| then.elapsed() < MOMENT) { NAP } else { Duration::MAX }
